@@ -1,0 +1,14 @@
+//! A typed snapshot of a live schema: what the planner plans against, what the posture checks read, and what two
+//! runs compare to find out what changed between them.
+//!
+//! [`read`] is the only function here that talks to a server. It reads one consistent snapshot (REPEATABLE READ), and
+//! renders nothing itself: types, defaults, predicates and constraint definitions are the server's own words
+//! (`format_type`, `pg_get_expr`, `pg_get_constraintdef`).
+
+mod fingerprint;
+mod model;
+mod read;
+
+pub use fingerprint::{Change, Fingerprint};
+pub use model::*;
+pub use read::{ReadError, read};

@@ -1,0 +1,29 @@
+//! Pure planning: `(Catalog, Survey, Config) -> Plan`.
+//!
+//! No I/O, no clock, no randomness: the same inputs give the same plan, byte for byte, so a plan can be reviewed, kept
+//! in version control and compared. What has to be measured first (how rows are used, which links cross) is asked for
+//! as data ([`classify::Classification::wanted`]) and comes back as a [`Survey`]; reading it is `bastide-legacy`'s work.
+//!
+//! The other half of the crate is what a plan is made of: [`Step`], a closed enum with one file per variant in which the
+//! change and its exact undoing stand side by side.
+
+pub mod classify;
+mod config;
+mod file;
+pub mod inference;
+mod phases;
+mod plan;
+mod planner;
+mod refusal;
+mod script;
+mod steps;
+mod survey;
+
+pub use config::{Config, RootChoice};
+pub use file::{FileError, read_plan, write_plan};
+pub use plan::*;
+pub use planner::plan;
+pub use refusal::Refusal;
+pub use script::{Mode, Script};
+pub use steps::{Step, StepId};
+pub use survey::*;

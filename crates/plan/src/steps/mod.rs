@@ -1,0 +1,125 @@
+//! The closed set of changes Bastide makes to a database: one file per variant, with the change, its exact undoing,
+//! what it does to the projected catalog, and its tests side by side.
+//!
+//! A step renders to a [`Script`]; dry run prints the very value the runner executes, and the journal stores the inverse
+//! before the forward script runs. To add a step, see "Add a step" in CONTRIBUTING.md.
+
+use std::fmt;
+
+use bastide_catalog::Catalog;
+use serde::{Deserialize, Serialize};
+
+use crate::Script;
+
+macro_rules! steps {
+    ($($(#[$doc:meta])* $module:ident :: $variant:ident,)*) => {
+        $(mod $module; pub use $module::$variant;)*
+
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "kind", rename_all = "snake_case")]
+        pub enum Step {
+            $($(#[$doc])* $variant($variant),)*
+        }
+
+        impl Step {
+            /// The same step of the same plan always has the same id; the journal knows steps by it, never by position.
+            #[must_use]
+            pub fn id(&self) -> StepId {
+                match self { $(Self::$variant(step) => StepId(format!("{}:{}", stringify!($module), step.subject())),)* }
+            }
+
+            /// One line for progress, dry run and report: "add column tenant_id to public.orders".
+            #[must_use]
+            pub fn describe(&self) -> String {
+                match self { $(Self::$variant(step) => step.describe(),)* }
+            }
+
+            #[must_use]
+            pub fn forward(&self) -> Script {
+                match self { $(Self::$variant(step) => step.forward(),)* }
+            }
+
+            /// What undoes `forward`, exactly, also when it was only half done.
+            #[must_use]
+            pub fn inverse(&self) -> Script {
+                match self { $(Self::$variant(step) => step.inverse(),)* }
+            }
+
+            /// What the catalog looks like afterwards.
+            pub fn apply(&self, catalog: &mut Catalog) {
+                match self { $(Self::$variant(step) => step.apply(catalog),)* }
+            }
+        }
+    };
+}
+
+steps! {
+    /// The context functions, typed by the root's key, and `bastide.scoped_tables`.
+    create_context::CreateContext,
+    /// The application's login.
+    create_app_role::CreateAppRole,
+    /// A new table whose rows are the tenants.
+    create_tenant_root::CreateTenantRoot,
+    /// A row of the root: quarantine, or the one tenant of a new root.
+    add_tenant::AddTenant,
+    /// `tenant_id`, nullable and without a scan; or with a constant that PostgreSQL stores once for all rows there are.
+    add_tenant_column::AddTenantColumn,
+    /// The trigger that gives rows of legacy statements their tenant until cutover.
+    keep_legacy_writes::KeepLegacyWrites,
+    /// Inference, set-wise in the database, into `bastide.assignment`.
+    infer_tenants::InferTenants,
+    /// From `bastide.assignment` into the tenant column, in batches.
+    backfill::Backfill,
+    /// `CHECK (tenant_id IS NOT NULL) NOT VALID`.
+    add_not_null_check::AddNotNullCheck,
+    /// `VALIDATE CONSTRAINT`, for checks and foreign keys.
+    validate_constraint::ValidateConstraint,
+    /// `SET NOT NULL`, cheap because a validated check proves it.
+    set_not_null::SetNotNull,
+    /// The check that proved NOT NULL goes.
+    drop_check::DropCheck,
+    /// The default that gives the new application's rows their tenant.
+    set_tenant_default::SetTenantDefault,
+    /// A unique index led by the tenant, for composite keys to point at and to replace a natural key.
+    add_tenant_key::AddTenantKey,
+    /// `(tenant_id, …) REFERENCES parent (tenant_id, …)`, NOT VALID.
+    add_tenant_foreign_key::AddTenantForeignKey,
+    /// Row security on, strict for the application, unchanged for the legacy logins.
+    protect_table::ProtectTable,
+    /// One privilege list for the application's login on one object.
+    grant_app::GrantApp,
+    /// `security_invoker` on a view.
+    secure_view::SecureView,
+    /// PUBLIC's EXECUTE on a SECURITY DEFINER function goes to the roles that are there by name.
+    restrict_function::RestrictFunction,
+    /// A tenant-leading index.
+    add_tenant_index::AddTenantIndex,
+    analyze_table::AnalyzeTable,
+    /// Rows that no tenant may keep move, whole and restorable, into `bastide.held`.
+    hold_aside::HoldAside,
+    /// A legacy unique or foreign key that its tenant-wide successor replaces.
+    drop_legacy_key::DropLegacyKey,
+    /// A materialised view whose owner FORCE would filter gets one it does not.
+    own_materialised_view::OwnMaterialisedView,
+    /// The legacy login's unfiltered access ends, and the owner's with it (FORCE).
+    close_table::CloseTable,
+    /// The trigger of [`KeepLegacyWrites`] goes.
+    release_legacy_writes::ReleaseLegacyWrites,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepId(String);
+
+impl StepId {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,11 @@
+//! A view that reads with the rights, and under the policies, of whoever asks.
+
+use bastide_sql::QualifiedName;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecureView {
+    pub view: QualifiedName,
+    /// The option's value before, when it was set at all.
+    pub previous: Option<String>,
+}
