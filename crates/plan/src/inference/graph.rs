@@ -1,0 +1,213 @@
+//! The foreign keys between scoped tables, resolved to the tables that hold the rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bastide_catalog::{Catalog, Table, TableKind};
+use bastide_sql::{Ident, QualifiedName};
+
+use crate::{TenantColumn, TenantRoot};
+
+/// Tables that hold rows, and every reference between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Graph {
+    pub root: TenantRoot,
+    /// Scoped tables first; then tables that are not scoped but reference a scoped one, directly or not (they only
+    /// matter to what is held aside).
+    pub nodes: Vec<Node>,
+    pub edges: Vec<Edge>,
+    pub links: Vec<Link>,
+}
+
+/// One table that holds rows: an ordinary table, a partition, or an inheritance child without its own children.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    pub table: QualifiedName,
+    pub scoped: bool,
+    pub root: bool,
+    /// The tenant column, where the catalog has it; the root's key for the root.
+    pub tenant: Option<Ident>,
+    /// What identifies a row; empty for a table without a key.
+    pub key: Vec<Ident>,
+    /// Every column but the tenant column (the root keeps its key), in the catalog's order.
+    pub original_columns: Vec<Ident>,
+    /// All columns in the catalog's order, and whether they can be written.
+    pub layout: Vec<(Ident, bastide_catalog::TypeName, bool)>,
+}
+
+/// One reference between two nodes. A foreign key of or to a partitioned table is one edge per pair of leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    pub child: usize,
+    pub parent: usize,
+    pub columns: Vec<Ident>,
+    pub parent_columns: Vec<Ident>,
+    pub link: usize,
+}
+
+/// A foreign key as it was declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    pub table: QualifiedName,
+    pub foreign_key: Ident,
+    pub references: QualifiedName,
+    pub columns: Vec<Ident>,
+}
+
+impl Graph {
+    /// `scoped` may name a partitioned table or its leaves; leaves follow the table they belong to. A tenant column
+    /// that `catalog` does not have yet counts as absent.
+    #[must_use]
+    pub fn build(
+        catalog: &Catalog,
+        root: &TenantRoot,
+        scoped: &BTreeMap<QualifiedName, TenantColumn>,
+    ) -> Self {
+        let mut graph = Self { root: root.clone(), nodes: Vec::new(), edges: Vec::new(), links: Vec::new() };
+        for table in catalog.tables.values() {
+            if let Some(column) = tenant_column(catalog, table, scoped) {
+                graph.add_node(root, table, Some(column));
+            }
+        }
+        let scoped_nodes: BTreeSet<QualifiedName> =
+            graph.nodes.iter().map(|node| node.table.clone()).collect();
+        for table in outsiders(catalog, &scoped_nodes) {
+            graph.add_node(root, table, None);
+        }
+        let index: BTreeMap<QualifiedName, usize> =
+            graph.nodes.iter().enumerate().map(|(at, node)| (node.table.clone(), at)).collect();
+        for table in catalog.tables.values() {
+            graph.add_edges(catalog, table, &index);
+        }
+        graph
+    }
+
+    fn add_node(&mut self, root: &TenantRoot, table: &Table, column: Option<&TenantColumn>) {
+        if !matches!(table.kind, TableKind::Ordinary | TableKind::Partition) {
+            return;
+        }
+        let is_root = column.is_some() && table.name == root.table;
+        let tenant = if is_root {
+            Some(root.key.clone())
+        } else {
+            column.map(|column| column.name.clone()).filter(|name| table.column(name).is_some())
+        };
+        let original = |name: &Ident| is_root || Some(name) != tenant.as_ref();
+        self.nodes.push(Node {
+            table: table.name.clone(),
+            scoped: column.is_some(),
+            root: is_root,
+            key: table.row_key().map(|key| key.columns.clone()).unwrap_or_default(),
+            original_columns: table
+                .columns
+                .iter()
+                .map(|column| column.name.clone())
+                .filter(original)
+                .collect(),
+            layout: table
+                .columns
+                .iter()
+                .map(|c| (c.name.clone(), c.type_name.clone(), c.generated.is_none()))
+                .collect(),
+            tenant,
+        });
+    }
+
+    fn add_edges(&mut self, catalog: &Catalog, table: &Table, index: &BTreeMap<QualifiedName, usize>) {
+        for key in table.foreign_keys.iter().filter(|key| !key.inherited) {
+            let children: Vec<usize> =
+                leaves(catalog, &table.name).iter().filter_map(|leaf| index.get(leaf).copied()).collect();
+            let parents: Vec<usize> =
+                leaves(catalog, &key.references).iter().filter_map(|leaf| index.get(leaf).copied()).collect();
+            if children.is_empty() || parents.is_empty() {
+                continue;
+            }
+            let link = self.links.len();
+            self.links.push(Link {
+                table: table.name.clone(),
+                foreign_key: key.name.clone(),
+                references: key.references.clone(),
+                columns: key.columns.clone(),
+            });
+            for &child in &children {
+                for &parent in &parents {
+                    self.edges.push(Edge {
+                        child,
+                        parent,
+                        columns: key.columns.clone(),
+                        parent_columns: key.referenced_columns.clone(),
+                        link,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Edges whose two ends are scoped: those that carry evidence.
+    pub(crate) fn evidence(&self) -> impl Iterator<Item = (usize, &Edge)> {
+        self.edges
+            .iter()
+            .enumerate()
+            .filter(|(_, edge)| self.nodes[edge.child].scoped && self.nodes[edge.parent].scoped)
+    }
+
+    /// The nodes that scoped rows live in.
+    pub(crate) fn scoped(&self) -> impl Iterator<Item = (usize, &Node)> {
+        self.nodes.iter().enumerate().filter(|(_, node)| node.scoped)
+    }
+}
+
+/// The table itself when it holds rows, else the partitions that do. Plain inheritance is another matter: a foreign key
+/// neither reaches a table's inheritance children nor finds their rows.
+pub(crate) fn leaves(catalog: &Catalog, name: &QualifiedName) -> Vec<QualifiedName> {
+    match catalog.table(name) {
+        None => Vec::new(),
+        Some(table) if table.kind == TableKind::Partitioned => {
+            table.children.iter().flat_map(|child| leaves(catalog, child)).collect()
+        }
+        Some(_) => vec![name.clone()],
+    }
+}
+
+/// The scoped entry of a table, or of the nearest table it is a partition or an inheritance child of.
+fn tenant_column<'a>(
+    catalog: &Catalog,
+    table: &Table,
+    scoped: &'a BTreeMap<QualifiedName, TenantColumn>,
+) -> Option<&'a TenantColumn> {
+    scoped.get(&table.name).or_else(|| {
+        table
+            .parents
+            .iter()
+            .filter_map(|parent| catalog.table(parent))
+            .find_map(|parent| tenant_column(catalog, parent, scoped))
+    })
+}
+
+/// Tables that hold rows, are not scoped, and reference a scoped table, or another such table.
+fn outsiders<'a>(catalog: &'a Catalog, scoped: &BTreeSet<QualifiedName>) -> Vec<&'a Table> {
+    let mut reached = scoped.clone();
+    let mut found: BTreeMap<&QualifiedName, &Table> = BTreeMap::new();
+    loop {
+        let before = found.len();
+        for table in catalog.tables.values() {
+            let references = |reached: &BTreeSet<QualifiedName>| {
+                table
+                    .foreign_keys
+                    .iter()
+                    .any(|key| leaves(catalog, &key.references).iter().any(|leaf| reached.contains(leaf)))
+            };
+            if !references(&reached) {
+                continue;
+            }
+            for leaf in leaves(catalog, &table.name) {
+                if let Some(leaf) = catalog.table(&leaf).filter(|leaf| !reached.contains(&leaf.name)) {
+                    reached.insert(leaf.name.clone());
+                    found.insert(&leaf.name, leaf);
+                }
+            }
+        }
+        if found.len() == before {
+            return found.into_values().collect();
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Whose a row is, from the rows it hangs together with: pure code that emits set-wise SQL. No row leaves the database.
+//!
+//! Each row of a scoped table holds *unknown* < *one tenant* < *conflict*. A filled tenant column is a fact that nothing
+//! overrides. Every other row joins what its parents say (down a foreign key) with what its children say (up), and a
+//! conflict travels like a value, so the least fixpoint does not depend on the order in which keys are looked at.
+//!
+//! The work tables know rows by `ctid`, which means something within one snapshot only: every script here must run in one
+//! REPEATABLE READ transaction that begins with [`prelude`], and says so when it does not.
+//!
+//! What the scripts record is keyed by the table that *holds* the row: partitions and inheritance children appear under
+//! their own names in `bastide.rule`, `bastide.assignment` and `bastide.held`.
+
+mod graph;
+mod hold;
+mod measure;
+mod record;
+mod render;
+mod rounds;
+
+pub use graph::{Edge, Graph, Link, Node};
+pub use hold::{HoldAsideScripts, hold_aside};
+pub use measure::{
+    LinkMeasure, SurveyScript, TableMeasure, UsageMeasure, crossing_counts, survey_script, usage_script,
+};
+pub use record::{assign_script, row_key};
+
+use bastide_sql::{Sql, sql};
+
+/// What a transaction that runs these scripts begins with; its first statement must come before any query.
+#[must_use]
+pub fn prelude() -> Vec<Sql> {
+    vec![
+        sql!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"),
+        // A filtered read must never pass for a full one.
+        sql!("SET LOCAL row_security = off"),
+        sql!("SET LOCAL statement_timeout = 0"),
+        // Work tables have no statistics, so the server would compile queries that are over before it has.
+        sql!("SET LOCAL jit = off"),
+        // Keys are compared and stored as text: what a value prints as must not depend on who asks.
+        sql!("SET LOCAL DateStyle = 'ISO, YMD'"),
+        sql!("SET LOCAL IntervalStyle = 'postgres'"),
+        sql!("SET LOCAL TimeZone = 'UTC'"),
+        sql!("SET LOCAL extra_float_digits = 1"),
+        sql!("SET LOCAL bytea_output = 'hex'"),
+    ]
+}

@@ -1,0 +1,1 @@
+//! Pieces of SQL the scripts are made of.
