@@ -1,0 +1,8 @@
+//! What a run and a verification leave behind, as plain data: written by `engine` and `verify`, read by `report` and the
+//! command line. A crate of its own so that a report can be made without anything that could reach a database.
+
+mod run;
+mod verdict;
+
+pub use run::*;
+pub use verdict::*;

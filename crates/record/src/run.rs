@@ -1,0 +1,89 @@
+//! What the journal says, as values: for `rls status`, for rollback, and for the report.
+
+use bastide_plan::{Phase, Plan, Script, StepId};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunRecord {
+    pub id: uuid::Uuid,
+    pub state: RunState,
+    /// The phase it is in, or stopped in.
+    pub phase: Phase,
+    pub plan: Plan,
+    pub bastide: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub started_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub ended_at: Option<OffsetDateTime>,
+    /// One sentence: why it stopped, when it did.
+    pub error: Option<String>,
+    pub phases: Vec<PhaseRecord>,
+    pub backup: Option<BackupRecord>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    Running,
+    /// Half-way: `resume` and `rollback` both work.
+    Stopped,
+    /// The seven phases are done; the legacy login still works.
+    PendingCutover,
+    CutOver,
+    RollingBack,
+    RolledBack,
+    Finished,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PhaseRecord {
+    pub phase: Phase,
+    pub seconds: f64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BackupRecord {
+    pub path: String,
+    pub bytes: u64,
+    /// `list` or `restore`.
+    pub verified: String,
+    pub tables: u64,
+    pub rows: Option<u64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StepRecord {
+    pub id: StepId,
+    pub ordinal: i32,
+    pub phase: Phase,
+    pub state: StepState,
+    pub text: String,
+    pub forward: Script,
+    pub inverse: Script,
+    pub cursor: Option<String>,
+    pub rows: Option<i64>,
+    pub attempts: i32,
+    /// Time spent waiting for locks, over all attempts.
+    pub waited_ms: f64,
+    /// How long the lock of `forward` was held: of the last attempt, or of the longest batch.
+    pub held_ms: f64,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub started_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub done_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub undone_at: Option<OffsetDateTime>,
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    Planned,
+    Started,
+    Done,
+    Undoing,
+    Undone,
+    Failed,
+}
