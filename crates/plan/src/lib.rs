@@ -16,7 +16,7 @@ mod plan;
 mod planner;
 mod refusal;
 mod script;
-mod steps;
+pub mod steps;
 mod survey;
 
 pub use config::{Config, RootChoice};

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backfill {
+    /// Of the inference whose findings it writes.
+    pub pass: u32,
     pub table: QualifiedName,
     pub column: Ident,
     pub type_name: TypeName,

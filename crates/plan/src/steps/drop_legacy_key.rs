@@ -11,6 +11,8 @@ pub struct DropLegacyKey {
     /// `pg_get_constraintdef` / `pg_get_indexdef`: what the inverse runs.
     pub definition: Sql,
     pub columns: Vec<Ident>,
+    /// Of a partitioned table, where nothing can be built CONCURRENTLY or NOT VALID.
+    pub partitioned: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

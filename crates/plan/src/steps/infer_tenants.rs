@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InferTenants {
+    /// 1; the sweep after the first backfill, which settles rows still without a tenant, is 2.
+    pub pass: u32,
     /// From [`crate::inference`]; ends by writing `bastide.rule` and `bastide.assignment` (rows still without a tenant go to quarantine with their reason).
     pub script: Vec<Sql>,
     pub reads: Vec<QualifiedName>,

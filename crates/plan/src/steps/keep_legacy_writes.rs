@@ -9,6 +9,8 @@ pub struct KeepLegacyWrites {
     pub table: QualifiedName,
     pub column: Ident,
     pub type_name: TypeName,
+    /// A legacy column: what a legacy statement writes there itself is never overridden.
+    pub reused: bool,
     /// Foreign keys to scoped tables, any of which may say whose the row is.
     pub parents: Vec<TenantSource>,
     /// Receives what no parent settles; `None`: such a row keeps NULL until cutover.

@@ -8,4 +8,6 @@ pub struct SecureView {
     pub view: QualifiedName,
     /// The option's value before, when it was set at all.
     pub previous: Option<String>,
+    /// All options before, in order, as `pg_class.reloptions` has them.
+    pub options: Vec<String>,
 }
