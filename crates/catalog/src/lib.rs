@@ -5,10 +5,12 @@
 //! renders nothing itself: types, defaults, predicates and constraint definitions are the server's own words
 //! (`format_type`, `pg_get_expr`, `pg_get_constraintdef`).
 
+mod aspects;
+mod diff;
 mod fingerprint;
 mod model;
 mod read;
 
-pub use fingerprint::{Change, Fingerprint};
+pub use fingerprint::{Change, ChangeKind, Fingerprint};
 pub use model::*;
 pub use read::{ReadError, read};

@@ -37,6 +37,11 @@ pub struct Server {
     /// `pg_control_system().system_identifier` where it may be read; with the database's OID, what a plan belongs to.
     pub system_identifier: Option<String>,
     pub database_oid: u32,
+    pub database_owner: Ident,
+    pub database_acl: Option<Acl>,
+    /// `ALTER DATABASE … SET` for every role.
+    pub database_settings: Vec<String>,
+    /// Names and versions.
     pub extensions: BTreeMap<String, String>,
 }
 
@@ -183,6 +188,7 @@ pub struct Index {
     pub columns: Vec<Option<Ident>>,
     pub partial: bool,
     pub exclusion: bool,
+    /// `pg_get_indexdef`, or `pg_get_constraintdef` for an exclusion constraint.
     pub definition: Sql,
 }
 
@@ -245,7 +251,13 @@ pub struct View {
     pub options: Vec<String>,
     /// Tables and views its rule reads directly (from `pg_depend`, never from its text).
     pub reads: Vec<QualifiedName>,
+    /// Of a materialised view: what `REFRESH … CONCURRENTLY` needs.
     pub has_unique_index: bool,
+    /// `INSTEAD OF` triggers.
+    pub triggers: Vec<Trigger>,
+    /// Besides the rule that makes it a view; such rules act with the rights of the view's owner.
+    pub rules: Vec<Ident>,
+    /// `pg_get_viewdef`.
     pub definition: Sql,
 }
 
@@ -274,6 +286,7 @@ pub struct Function {
     pub returns_trigger: bool,
     /// Belongs to an extension.
     pub extension: Option<String>,
+    /// The body; of a `BEGIN ATOMIC` or `RETURN` body, as the server prints it.
     pub source: String,
 }
 
@@ -382,7 +395,8 @@ impl Table {
     pub fn row_key(&self) -> Option<&Key> {
         self.primary_key().or_else(|| {
             self.keys.iter().find(|key| {
-                !key.deferrable && key.columns.iter().all(|name| self.column(name).is_some_and(|c| c.not_null))
+                !key.deferrable
+                    && key.columns.iter().all(|name| self.column(name).is_some_and(|c| c.not_null))
             })
         })
     }

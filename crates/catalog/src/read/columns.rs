@@ -1,0 +1,52 @@
+//! Columns of tables and views.
+
+use super::{
+    ByOid, ReadError,
+    acl::{Acls, Holder},
+    rows::Reader,
+};
+use crate::{Column, Identity};
+
+const COLUMNS: &str = "
+SELECT a.attrelid AS relation,
+       a.attnum::int4 AS number,
+       a.attname AS name,
+       format_type(a.atttypid, a.atttypmod) AS type,
+       a.attnotnull AS not_null,
+       a.attgenerated::text <> '' AS generated,
+       a.attidentity::text AS identity,
+       a.attislocal AS local,
+       pg_get_expr(d.adbin, d.adrelid) AS expression
+FROM pg_attribute a
+JOIN pg_class c ON c.oid = a.attrelid AND c.relkind <> 'S'
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attrelid, a.attnum";
+
+pub(super) async fn read(
+    reader: &Reader<'_>,
+    relations: &[u32],
+    acls: &Acls,
+) -> Result<ByOid<Vec<Column>>, ReadError> {
+    let mut columns: ByOid<Vec<Column>> = ByOid::new();
+    for row in reader.rows("columns", COLUMNS, &[&relations]).await? {
+        let relation = row.get("relation")?;
+        let expression = row.sql_or_none("expression")?;
+        let (default, generated) =
+            if row.get("generated")? { (None, expression) } else { (expression, None) };
+        columns.entry(relation).or_default().push(Column {
+            name: row.ident("name")?,
+            type_name: row.definition("type")?,
+            not_null: row.get("not_null")?,
+            default,
+            generated,
+            identity: row.code(
+                "identity",
+                &[("", None), ("a", Some(Identity::Always)), ("d", Some(Identity::ByDefault))],
+            )?,
+            local: row.get("local")?,
+            acl: acls.of(Holder::Column(relation, row.get("number")?)),
+        });
+    }
+    Ok(columns)
+}

@@ -1,0 +1,75 @@
+//! The server, the database and its schemas.
+
+use std::collections::BTreeMap;
+
+use bastide_sql::Ident;
+
+use super::{
+    ReadError,
+    acl::{Acls, Holder},
+    rows::Reader,
+};
+use crate::{Schema, Server};
+
+const SERVER: &str = "
+SELECT current_setting('server_version_num')::int4 AS version,
+       d.datname AS database,
+       current_user::text AS current_user,
+       d.oid AS database_oid,
+       pg_get_userbyid(d.datdba) AS database_owner,
+       coalesce(s.setconfig, '{}') AS settings,
+       has_function_privilege('pg_control_system()', 'EXECUTE') AS may_identify
+FROM pg_database d
+LEFT JOIN pg_db_role_setting s ON s.setdatabase = d.oid AND s.setrole = 0
+WHERE d.datname = current_database()";
+
+// A query of its own: the right to call is checked even where a CASE would not get to the call.
+const IDENTITY: &str = "SELECT system_identifier::text AS identity FROM pg_control_system()";
+
+const EXTENSIONS: &str = "SELECT extname AS name, extversion AS version FROM pg_extension";
+
+const SCHEMAS: &str = "
+SELECT n.oid, n.nspname AS name, pg_get_userbyid(n.nspowner) AS owner
+FROM pg_namespace n
+WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'bastide')
+  AND NOT EXISTS (
+      SELECT FROM pg_depend d
+      WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e')";
+
+pub(super) async fn read(reader: &Reader<'_>, acls: &Acls) -> Result<Server, ReadError> {
+    let row = reader.row("the server's version and database", SERVER).await?;
+    let system_identifier = if row.get("may_identify")? {
+        Some(reader.row("the server's identity", IDENTITY).await?.get("identity")?)
+    } else {
+        None
+    };
+    let mut extensions = BTreeMap::new();
+    for extension in reader.rows("extensions", EXTENSIONS, &[]).await? {
+        extensions.insert(extension.get("name")?, extension.get("version")?);
+    }
+    let version: i32 = row.get("version")?;
+    let database_oid = row.get("database_oid")?;
+    Ok(Server {
+        version: version.unsigned_abs(),
+        database: row.ident("database")?,
+        current_user: row.ident("current_user")?,
+        system_identifier,
+        database_oid,
+        database_owner: row.ident("database_owner")?,
+        database_acl: acls.of(Holder::Database(database_oid)),
+        database_settings: row.get("settings")?,
+        extensions,
+    })
+}
+
+pub(super) async fn read_schemas(
+    reader: &Reader<'_>,
+    acls: &Acls,
+) -> Result<BTreeMap<Ident, Schema>, ReadError> {
+    let mut schemas = BTreeMap::new();
+    for row in reader.rows("schemas", SCHEMAS, &[]).await? {
+        let schema = Schema { owner: row.ident("owner")?, acl: acls.of(Holder::Schema(row.get("oid")?)) };
+        schemas.insert(row.ident("name")?, schema);
+    }
+    Ok(schemas)
+}

@@ -1,0 +1,83 @@
+//! Triggers, rules and event triggers.
+
+use bastide_sql::Ident;
+
+use super::{ByOid, ReadError, rows::Reader};
+use crate::{Trigger, TriggerEnabled};
+
+// The bits of tgtype are those of catalog/pg_trigger.h.
+const TRIGGERS: &str = "
+SELECT t.tgrelid AS relation,
+       t.tgname AS name,
+       n.nspname AS function_schema,
+       p.proname AS function_name,
+       t.tgtype & 4 <> 0 AS on_insert,
+       t.tgtype & 16 <> 0 AS on_update,
+       t.tgtype & 8 <> 0 AS on_delete,
+       t.tgtype & 32 <> 0 AS on_truncate,
+       t.tgtype & (2 | 64) <> 0 AS before,
+       t.tgtype & 1 <> 0 AS for_each_row,
+       t.tgenabled::text AS enabled,
+       pg_get_triggerdef(t.oid) AS definition
+FROM pg_trigger t
+JOIN pg_proc p ON p.oid = t.tgfoid
+JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal
+ORDER BY t.tgrelid, t.tgname";
+
+const RULES: &str = "
+SELECT ev_class AS relation, rulename AS name
+FROM pg_rewrite
+WHERE ev_class = ANY ($1) AND rulename <> '_RETURN'
+ORDER BY ev_class, rulename";
+
+const EVENT_TRIGGERS: &str = "
+SELECT e.evtname AS name
+FROM pg_event_trigger e
+WHERE NOT EXISTS (
+    SELECT FROM pg_depend d
+    WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = e.oid AND d.deptype = 'e')
+ORDER BY e.evtname";
+
+pub(super) async fn read(reader: &Reader<'_>, relations: &[u32]) -> Result<ByOid<Vec<Trigger>>, ReadError> {
+    let mut triggers: ByOid<Vec<Trigger>> = ByOid::new();
+    for row in reader.rows("triggers", TRIGGERS, &[&relations]).await? {
+        triggers.entry(row.get("relation")?).or_default().push(Trigger {
+            name: row.ident("name")?,
+            function: row.qualified("function_schema", "function_name")?,
+            on_insert: row.get("on_insert")?,
+            on_update: row.get("on_update")?,
+            on_delete: row.get("on_delete")?,
+            on_truncate: row.get("on_truncate")?,
+            before: row.get("before")?,
+            for_each_row: row.get("for_each_row")?,
+            enabled: row.code(
+                "enabled",
+                &[
+                    ("O", TriggerEnabled::Origin),
+                    ("D", TriggerEnabled::Disabled),
+                    ("R", TriggerEnabled::Replica),
+                    ("A", TriggerEnabled::Always),
+                ],
+            )?,
+            definition: row.definition("definition")?,
+        });
+    }
+    Ok(triggers)
+}
+
+pub(super) async fn read_rules(
+    reader: &Reader<'_>,
+    relations: &[u32],
+) -> Result<ByOid<Vec<Ident>>, ReadError> {
+    let mut rules: ByOid<Vec<Ident>> = ByOid::new();
+    for row in reader.rows("rules", RULES, &[&relations]).await? {
+        rules.entry(row.get("relation")?).or_default().push(row.ident("name")?);
+    }
+    Ok(rules)
+}
+
+pub(super) async fn read_event_triggers(reader: &Reader<'_>) -> Result<Vec<Ident>, ReadError> {
+    let rows = reader.rows("event triggers", EVENT_TRIGGERS, &[]).await?;
+    rows.iter().map(|row| row.ident("name")).collect()
+}
