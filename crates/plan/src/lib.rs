@@ -14,15 +14,17 @@ pub mod inference;
 mod phases;
 mod plan;
 mod planner;
+mod quarantine;
 mod refusal;
 mod script;
 pub mod steps;
 mod survey;
 
 pub use config::{Config, RootChoice};
-pub use file::{FileError, read_plan, write_plan};
+pub use file::{FileError, PlanFile, read_plan, write_plan};
 pub use plan::*;
 pub use planner::plan;
+pub use quarantine::quarantine;
 pub use refusal::Refusal;
 pub use script::{Mode, Script};
 pub use steps::{Step, StepId};

@@ -1,0 +1,159 @@
+//! Why a database cannot be planned for: each a sentence with the object, what was expected, and what to type next.
+
+use bastide_catalog::TriggerEnabled;
+use bastide_sql::{Ident, QualifiedName};
+
+use crate::survey::LinkSurvey;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    #[error("there is no table {root} in this database{}", near_names(.near))]
+    RootNotFound { root: QualifiedName, near: Vec<QualifiedName> },
+
+    #[error("{root} is {what}; the tenant root must be an ordinary table: name another with --tenant-root schema.table")]
+    RootNotATable { root: QualifiedName, what: &'static str },
+
+    #[error(
+        "{root} has no key of one column that is NOT NULL and not deferrable; a tenant is known by one value: \
+         add such a key, or name another table with --tenant-root schema.table"
+    )]
+    RootWithoutKey { root: QualifiedName },
+
+    #[error("{root} is the tenant root and excluded at the same time; leave out --exclude-table or --exclude-schema")]
+    RootExcluded { root: QualifiedName },
+
+    #[error(
+        "a {what} named {root} is there already; choose another name with --new-tenant-root, \
+         or use the table as it is with --tenant-root {root}"
+    )]
+    NewRootTaken { root: QualifiedName, what: &'static str },
+
+    #[error("the schema {schema} is not there; create it, or name the new root in one that is, for example --new-tenant-root {}", in_public(.root))]
+    NewRootSchema { root: QualifiedName, schema: Ident },
+
+    #[error("{table} holds tenants' rows, but is {what}, which Bastide cannot protect; leave it out with --exclude-table {table}")]
+    UnsupportedTable { table: QualifiedName, what: &'static str },
+
+    #[error("{}", not_a_boundary(.root, .links))]
+    NotABoundary { root: QualifiedName, links: Vec<CrossingLink> },
+
+    #[error(
+        "{table} has row security of its own ({}); Bastide does not mix its policies with others: drop them, or leave \
+         the table out with --exclude-table {table}", listed(.policies)
+    )]
+    ForeignPolicies { table: QualifiedName, policies: Vec<Ident> },
+
+    #[error(
+        "{child} is excluded, but its rows are read through {parent}, which is scoped; exclude both or neither"
+    )]
+    ExcludedChild { child: QualifiedName, parent: QualifiedName },
+
+    #[error(
+        "the application may not reach {object} ({why}), but PUBLIC has privileges on it; \
+         run REVOKE ALL ON {object} FROM PUBLIC and grant them to the roles that need them by name"
+    )]
+    OpenToPublic { object: QualifiedName, why: String },
+
+    #[error(
+        "the trigger {trigger} of {table} is ENABLE {}, so it would fire for Bastide's own writes; \
+         run ALTER TABLE {table} ENABLE TRIGGER {trigger} first", mode(.enabled)
+    )]
+    TriggerAlwaysFires { table: QualifiedName, trigger: Ident, enabled: TriggerEnabled },
+
+    #[error("{table} has columns named tenant_id and bastide_tenant_id, neither of which names its tenant; rename one of them")]
+    ColumnTaken { table: QualifiedName },
+
+    #[error("{table} has {columns} columns; PostgreSQL allows 1,600, so the tenant column does not fit")]
+    TooManyColumns { table: QualifiedName, columns: usize },
+
+    #[error("the foreign key {foreign_key} of {table} cannot be kept inside a tenant: {why}; {mend}")]
+    ForeignKeyShape { table: QualifiedName, foreign_key: Ident, why: &'static str, mend: String },
+
+    #[error("the name {name} is taken in {table}; rename what has it, so that {purpose} can be added")]
+    NameTaken { table: QualifiedName, name: Ident, purpose: &'static str },
+
+    #[error("the application's login {role} {why}; give it none of that, or choose another with --app-role")]
+    AppRole { role: Ident, why: String },
+
+    #[error("the question {id} has the answer `{answer}`; it takes {}", one_of(.choices))]
+    BadAnswer { id: String, answer: String, choices: Vec<String> },
+
+    #[error("nothing in this database would be scoped by {root}: no table references it; name another table with --tenant-root schema.table")]
+    NothingScoped { root: QualifiedName },
+
+    #[error("the server is PostgreSQL {}; Bastide needs 15 to 18", .version / 10_000)]
+    ServerVersion { version: u32 },
+}
+
+/// A link on which more rows cross than an accident explains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrossingLink {
+    pub link: LinkSurvey,
+    /// Rows of the referencing table.
+    pub table_rows: u64,
+}
+
+fn near_names(near: &[QualifiedName]) -> String {
+    match near {
+        [] => "; write it as the catalog has it, for example --tenant-root public.merchants".to_owned(),
+        names => format!("; did you mean {}?", one_of(&names.iter().map(ToString::to_string).collect::<Vec<_>>())),
+    }
+}
+
+fn in_public(root: &QualifiedName) -> String {
+    format!("public.{}", root.name)
+}
+
+fn not_a_boundary(root: &QualifiedName, links: &[CrossingLink]) -> String {
+    let mut text = format!("{root} is not a tenant boundary: these references join different tenants:");
+    for CrossingLink { link, table_rows } in links {
+        text.push_str(&format!(
+            "\n  {} of {} rows of {} cross by {} to {}",
+            thousands(link.crossing),
+            thousands(*table_rows),
+            link.table,
+            link.foreign_key,
+            link.references,
+        ));
+    }
+    text.push_str("\nname another table with --tenant-root schema.table, or make one with --new-tenant-root name");
+    text
+}
+
+fn listed(names: &[Ident]) -> String {
+    match names {
+        [] => "it is enabled, without a policy".to_owned(),
+        names => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn mode(enabled: &TriggerEnabled) -> &'static str {
+    match enabled {
+        TriggerEnabled::Replica => "REPLICA",
+        TriggerEnabled::Always => "ALWAYS",
+        TriggerEnabled::Origin | TriggerEnabled::Disabled => "ORIGIN",
+    }
+}
+
+/// `a`, `a or b`, `a, b or c`.
+pub(crate) fn one_of(choices: &[String]) -> String {
+    match choices {
+        [] => String::new(),
+        [only] => only.clone(),
+        [most @ .., last] => format!("{} or {last}", most.join(", ")),
+    }
+}
+
+/// `12,035`
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
