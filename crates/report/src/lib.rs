@@ -1,1 +1,29 @@
-//! 
+//! Plans, runs and verdicts as something to read: terminal text, a self-contained HTML page, JSON. Pure: values in,
+//! strings out.
+
+mod html;
+mod numbers;
+mod plan_text;
+mod summary;
+mod text;
+mod verdict_text;
+
+use bastide_record::{RunRecord, StepRecord, Verdict};
+use serde::Serialize;
+
+pub use html::html;
+pub use plan_text::{open_questions, plan};
+pub use summary::Summary;
+pub use text::text;
+pub use verdict_text::verdict;
+
+/// Everything a report tells of one run.
+#[derive(Clone, Copy, Serialize)]
+pub struct Report<'a> {
+    pub run: &'a RunRecord,
+    pub steps: &'a [StepRecord],
+    /// The last verification, when there was one.
+    pub verdict: Option<&'a Verdict>,
+    /// Rows held aside now, by table.
+    pub held: &'a [(String, u64)],
+}
