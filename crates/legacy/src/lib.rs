@@ -1,1 +1,11 @@
-//! 
+//! Reads what the rows of a legacy database say about whose they are.
+//!
+//! [`survey`] runs the set-wise SQL of `bastide_plan::inference` and brings back counts. It changes nothing: everything
+//! happens in one transaction that is rolled back. Deciding is the planner's work.
+
+mod error;
+mod quarantine;
+mod survey;
+
+pub use error::SurveyError;
+pub use survey::survey;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bastide_catalog::{Catalog, Table, TableKind};
 use bastide_sql::{Ident, QualifiedName};
 
+use super::render::{descends, layout};
 use crate::{TenantColumn, TenantRoot};
 
 /// Tables that hold rows, and every reference between them.
@@ -65,13 +66,13 @@ impl Graph {
         let mut graph = Self { root: root.clone(), nodes: Vec::new(), edges: Vec::new(), links: Vec::new() };
         for table in catalog.tables.values() {
             if let Some(column) = tenant_column(catalog, table, scoped) {
-                graph.add_node(root, table, Some(column));
+                graph.add_node(catalog, table, Some(column));
             }
         }
         let scoped_nodes: BTreeSet<QualifiedName> =
             graph.nodes.iter().map(|node| node.table.clone()).collect();
         for table in outsiders(catalog, &scoped_nodes) {
-            graph.add_node(root, table, None);
+            graph.add_node(catalog, table, None);
         }
         let index: BTreeMap<QualifiedName, usize> =
             graph.nodes.iter().enumerate().map(|(at, node)| (node.table.clone(), at)).collect();
@@ -81,13 +82,13 @@ impl Graph {
         graph
     }
 
-    fn add_node(&mut self, root: &TenantRoot, table: &Table, column: Option<&TenantColumn>) {
+    fn add_node(&mut self, catalog: &Catalog, table: &Table, column: Option<&TenantColumn>) {
         if !matches!(table.kind, TableKind::Ordinary | TableKind::Partition) {
             return;
         }
-        let is_root = column.is_some() && table.name == root.table;
+        let is_root = column.is_some() && descends(catalog, table, &self.root.table);
         let tenant = if is_root {
-            Some(root.key.clone())
+            Some(self.root.key.clone())
         } else {
             column.map(|column| column.name.clone()).filter(|name| table.column(name).is_some())
         };
@@ -103,11 +104,7 @@ impl Graph {
                 .map(|column| column.name.clone())
                 .filter(original)
                 .collect(),
-            layout: table
-                .columns
-                .iter()
-                .map(|c| (c.name.clone(), c.type_name.clone(), c.generated.is_none()))
-                .collect(),
+            layout: layout(table),
             tenant,
         });
     }

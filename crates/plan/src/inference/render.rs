@@ -1,1 +1,206 @@
-//! Pieces of SQL the scripts are made of.
+//! The pieces that all scripts are made of: names of work tables, join conditions, and what a row's tenant is.
+
+use bastide_catalog::{Catalog, Table, TypeName};
+use bastide_sql::{Fragment, Ident, Literal, QualifiedName, Sql, join, sql};
+
+use super::{Edge, Graph, Node};
+
+/// Rows of node `n` whose tenant is not a fact: `(rid tid, tenant text, conflict bool, rule int)`.
+pub(crate) fn work(n: usize) -> Sql {
+    sql!("pg_temp.bastide_w{}", n)
+}
+
+/// Which rows of node `n` changed in which round: `(round int, rid tid)`.
+pub(crate) fn queue(n: usize) -> Sql {
+    sql!("pg_temp.bastide_q{}", n)
+}
+
+/// References of edge `e` between two rows that are both open: `(child tid, parent tid)`.
+pub(crate) fn pairs(e: usize) -> Sql {
+    sql!("pg_temp.bastide_l{}", e)
+}
+
+/// Text between dollar quotes whose tag it does not contain.
+pub(crate) struct Dollar<'a>(pub(crate) &'a Sql);
+
+impl Fragment for Dollar<'_> {
+    fn write_sql(&self, out: &mut String) {
+        let mut tag = "$bastide$".to_owned();
+        while self.0.as_str().contains(&tag) {
+            tag.insert_str(tag.len() - 1, "_");
+        }
+        for part in [tag.as_str(), self.0.as_str(), tag.as_str()] {
+            out.push_str(part);
+        }
+    }
+}
+
+/// How `bastide.rule`, `.assignment` and `.held` name a table.
+pub(crate) fn relation(table: &QualifiedName) -> Literal {
+    Literal::text(sql!("{}", table).as_str())
+}
+
+/// Operators of a type from an extension live in its schema, so that schema has to be on the path; `pg_catalog` comes
+/// first, and nothing else is there that could capture a name.
+pub(crate) fn search_path(graph: &Graph) -> Sql {
+    let mut schemas: Vec<Ident> = graph
+        .nodes
+        .iter()
+        .flat_map(|node| &node.layout)
+        .filter_map(|(_, type_name, _)| schema_of(type_name))
+        .collect();
+    schemas.sort();
+    schemas.dedup();
+    let path = join(
+        [sql!("pg_catalog")]
+            .into_iter()
+            .chain(schemas.iter().map(|schema| sql!("{}", schema)))
+            .chain([sql!("pg_temp")]),
+        ", ",
+    );
+    sql!("SET LOCAL search_path = {}", path)
+}
+
+/// `public.citext` → `public`; built-in types have no schema in the server's rendering.
+fn schema_of(type_name: &TypeName) -> Option<Ident> {
+    let bare = type_name.as_str().split('(').next()?.trim_end_matches("[]");
+    bare.parse::<QualifiedName>().ok().map(|name| name.schema)
+}
+
+/// Whether equal values of this type always print alike, so that the text of one may stand for the other's.
+fn prints_one_way(type_name: &TypeName) -> bool {
+    matches!(type_name.as_str(), "smallint" | "integer" | "bigint" | "uuid" | "text")
+        || type_name.as_str().starts_with("character varying")
+}
+
+fn is_text(type_name: &TypeName) -> bool {
+    type_name.as_str() == "text" || type_name.as_str().starts_with("character")
+}
+
+/// `c.a = p.x AND c.b = p.y`. A NULL in the reference joins nothing, which is what MATCH SIMPLE means by it.
+///
+/// The two columns may have different collations, which the server would not choose between; text equality is that of
+/// bytes under every deterministic one, the database's default among them.
+pub(crate) fn joined(child: &Side<'_>, parent: &Side<'_>) -> Sql {
+    let conditions = child.columns.iter().zip(parent.columns).map(|(c, p)| {
+        let text = child.kind(c).is_some_and(is_text) && parent.kind(p).is_some_and(is_text);
+        let equal = sql!("{}.{} = {}.{}", child.alias, c, parent.alias, p);
+        if text { sql!("{} COLLATE \"default\"", equal) } else { equal }
+    });
+    sql!("{}", join(conditions, " AND "))
+}
+
+/// One side of a join: the columns of a reference, under an alias.
+pub(crate) struct Side<'a> {
+    pub(crate) alias: &'a Sql,
+    pub(crate) columns: &'a [Ident],
+    pub(crate) layout: &'a [(Ident, TypeName, bool)],
+}
+
+impl Side<'_> {
+    fn kind(&self, column: &Ident) -> Option<&TypeName> {
+        self.layout.iter().find(|(name, ..)| name == column).map(|(_, kind, _)| kind)
+    }
+}
+
+pub(crate) fn layout(table: &Table) -> Vec<(Ident, TypeName, bool)> {
+    table.columns.iter().map(|c| (c.name.clone(), c.type_name.clone(), c.generated.is_none())).collect()
+}
+
+impl Graph {
+    /// The join condition of an edge.
+    pub(crate) fn on(&self, edge: &Edge, child: &Sql, parent: &Sql) -> Sql {
+        let (c, p) = (&self.nodes[edge.child], &self.nodes[edge.parent]);
+        joined(
+            &Side { alias: child, columns: &edge.columns, layout: &c.layout },
+            &Side { alias: parent, columns: &edge.parent_columns, layout: &p.layout },
+        )
+    }
+
+    /// The tenant a row's own column names, as text; `None` where there is no column.
+    ///
+    /// Where equal keys may print differently (1 and 1.0), the root's spelling is the one that counts. A value the root
+    /// does not have stands for itself.
+    pub(crate) fn own(&self, node: &Node, alias: &Sql) -> Option<Sql> {
+        let column = node.tenant.as_ref()?;
+        let plain = sql!("{}.{}::text", alias, column);
+        if node.root || prints_one_way(&self.root.key_type) {
+            return Some(plain);
+        }
+        Some(sql!(
+            "COALESCE((SELECT r.{}::text FROM {} AS r WHERE r.{} = {}.{}), {})",
+            self.root.key,
+            self.root.table,
+            self.root.key,
+            alias,
+            column,
+            plain
+        ))
+    }
+
+    /// The tenant of a row after inference, NULL when unknown or in conflict; `work` is the alias of its work table.
+    pub(crate) fn known(&self, node: &Node, alias: &Sql, work: &Sql) -> Sql {
+        match self.own(node, alias) {
+            Some(own) if node.root => own,
+            Some(own) => sql!("COALESCE({}, {}.tenant)", own, work),
+            None => sql!("{}.tenant", work),
+        }
+    }
+
+    /// ` LEFT JOIN` of a node's work table, nothing for the root: its rows are all facts.
+    pub(crate) fn with_work(&self, n: usize, alias: &Sql, as_work: &Sql) -> Sql {
+        if self.nodes[n].root {
+            return sql!("");
+        }
+        sql!(" LEFT JOIN {} AS {} ON {}.rid = {}.ctid", work(n), as_work, as_work, alias)
+    }
+
+    /// A foreign key as people write it: `public.orders.customer_id → public.customers`.
+    pub(crate) fn down_path(&self, edge: &Edge) -> String {
+        format!("{} → {}", self.reference(edge), self.nodes[edge.parent].table)
+    }
+
+    /// The same against its direction: `public.customers ← public.orders.customer_id`.
+    pub(crate) fn up_path(&self, edge: &Edge) -> String {
+        format!("{} ← {}", self.nodes[edge.parent].table, self.reference(edge))
+    }
+
+    fn reference(&self, edge: &Edge) -> String {
+        let names: Vec<String> = edge.columns.iter().map(ToString::to_string).collect();
+        let columns = if names.len() == 1 { names.concat() } else { format!("({})", names.join(", ")) };
+        format!("{}.{columns}", self.nodes[edge.child].table)
+    }
+}
+
+impl Node {
+    /// ` AND …` that holds for rows whose tenant is open.
+    pub(crate) fn open(&self, alias: &Sql) -> Sql {
+        match &self.tenant {
+            Some(column) => sql!(" AND {}.{} IS NULL", alias, column),
+            None => sql!(""),
+        }
+    }
+
+    /// ` AND …` that holds for rows whose tenant is a fact; only for nodes with a tenant column.
+    pub(crate) fn settled(&self, alias: &Sql) -> Sql {
+        match &self.tenant {
+            Some(column) if !self.root => sql!(" AND {}.{} IS NOT NULL", alias, column),
+            _ => sql!(""),
+        }
+    }
+
+    /// Whether some of its rows can be facts.
+    pub(crate) fn has_facts(&self) -> bool {
+        self.tenant.is_some()
+    }
+}
+
+/// Whether `table` is `ancestor`, or a partition or inheritance child of it.
+pub(crate) fn descends(catalog: &Catalog, table: &Table, ancestor: &QualifiedName) -> bool {
+    table.name == *ancestor
+        || table
+            .parents
+            .iter()
+            .filter_map(|parent| catalog.table(parent))
+            .any(|parent| descends(catalog, parent, ancestor))
+}

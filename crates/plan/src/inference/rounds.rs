@@ -1,6 +1,285 @@
-//! The fixpoint.
-use super::Graph;
-use bastide_sql::Sql;
-pub(crate) fn assign(_graph: &Graph, _quarantine: Option<&str>, _pass: u32) -> Vec<Sql> {
-    Vec::new()
+//! The fixpoint: what the columns say at once, then rounds over the references until nothing changes.
+//!
+//! A row enters the work table of its node only while its tenant is open, and a reference is kept only while both its
+//! ends are, so a pass over a filled database is nearly free. Each round looks at the rows that changed in the round
+//! before; a row changes at most twice (to one tenant, to conflict).
+
+use bastide_sql::{Sql, join, sql};
+
+use super::{
+    Edge, Graph,
+    render::{pairs, queue, work},
+};
+
+/// Parents that are looked up while a work table is filled; further ones cost an UPDATE each.
+const FOLDED_PARENTS: usize = 6;
+
+/// From this round on the structure is deep (a long chain, a tree) and each round small: indexes pay.
+const DEEP: i32 = 8;
+
+/// What `rule` says in a work table: which edge decided, and whether its parent or its child spoke.
+pub(crate) fn by_parent(edge: usize) -> usize {
+    edge * 2 + 1
+}
+
+pub(crate) fn by_child(edge: usize) -> usize {
+    edge * 2 + 2
+}
+
+/// Statements that create the work tables and fill in what columns alone say; all before [`rounds`].
+pub(crate) fn prepare(graph: &Graph) -> Vec<Sql> {
+    let mut statements = Vec::new();
+    let open: Vec<usize> = graph.scoped().filter(|(_, node)| !node.root).map(|(n, _)| n).collect();
+    for &n in &open {
+        statements.push(create_work(graph, n));
+        // Before any update: an index made over updated rows is invisible to the snapshot we work in.
+        statements.push(sql!("CREATE UNIQUE INDEX ON {} (rid)", work(n)));
+        statements.push(sql!("CREATE TEMP TABLE {} (round integer, rid tid) ON COMMIT DROP", queue(n)));
+    }
+    statements.extend(graph.evidence().filter_map(|(e, edge)| create_pairs(graph, e, edge)));
+    for &n in &open {
+        let unfolded = speaking_parents(graph, n).skip(FOLDED_PARENTS);
+        statements.extend(unfolded.map(|(e, edge)| seed_down(graph, e, edge)));
+    }
+    statements.extend(graph.evidence().filter_map(|(e, edge)| seed_up(graph, e, edge)));
+    for &n in &open {
+        statements.push(sql!(
+            "INSERT INTO {} SELECT 0, x.rid FROM {} AS x WHERE x.tenant IS NOT NULL OR x.conflict",
+            queue(n),
+            work(n)
+        ));
+    }
+    statements
+}
+
+/// A plpgsql block; the rounds themselves.
+pub(crate) fn rounds(graph: &Graph) -> Sql {
+    let spreading: Vec<(usize, &Edge)> =
+        graph.evidence().filter(|(_, edge)| can_be_open(graph, edge)).collect();
+    let mut moves = Vec::new();
+    for &(e, edge) in &spreading {
+        moves.push(step(edge.parent, edge.child, &spread_down(e, edge)));
+    }
+    for &(e, edge) in &spreading {
+        moves.push(step(edge.child, edge.parent, &spread_up(e, edge)));
+    }
+    let mut indexes = Vec::new();
+    for &(e, _) in &spreading {
+        indexes.push(sql!("CREATE INDEX ON {} (child)", pairs(e)));
+        indexes.push(sql!("CREATE INDEX ON {} (parent)", pairs(e)));
+        indexes.push(sql!("ANALYZE {}", pairs(e)));
+    }
+    let mut fresh = Vec::new();
+    for (n, node) in graph.nodes.iter().enumerate() {
+        if node.scoped && !node.root {
+            indexes.push(sql!("CREATE INDEX ON {} (round)", queue(n)));
+            indexes.push(sql!("ANALYZE {}", queue(n)));
+            fresh.push(sql!("EXISTS (SELECT FROM {})", queue(n)));
+        } else {
+            fresh.push(sql!("false"));
+        }
+    }
+    sql!(
+        "DECLARE
+  bastide_round integer := 0;
+  bastide_rows bigint;
+  bastide_fresh boolean[] := ARRAY[{}]::boolean[];
+  bastide_next boolean[];
+BEGIN
+  IF current_setting('transaction_isolation') NOT IN ('repeatable read', 'serializable') THEN
+    RAISE EXCEPTION 'inference needs one snapshot: run it in a REPEATABLE READ transaction' USING ERRCODE = '25001';
+  END IF;
+  WHILE true = ANY (bastide_fresh) LOOP
+    IF bastide_round = {} THEN
+{}    END IF;
+    bastide_next := array_fill(false, ARRAY[{}]);
+{}    bastide_fresh := bastide_next;
+    bastide_round := bastide_round + 1;
+  END LOOP;
+END",
+        join(fresh, ", "),
+        DEEP,
+        lines(if indexes.is_empty() { vec![sql!("NULL")] } else { indexes }, "      "),
+        graph.nodes.len().max(1),
+        join(moves, "")
+    )
+}
+
+/// Statements for a plpgsql block, one to a line.
+pub(crate) fn lines(statements: impl IntoIterator<Item = Sql>, indent: &'static str) -> Sql {
+    let indent = Sql::trusted(indent);
+    let lines = statements.into_iter().map(|statement| sql!("{}{};\n", indent, statement));
+    sql!("{}", join(lines, ""))
+}
+
+/// References along which an open row can hear from another open row.
+fn can_be_open(graph: &Graph, edge: &Edge) -> bool {
+    !graph.nodes[edge.child].root && !graph.nodes[edge.parent].root
+}
+
+/// References of node `n` whose other end may be a fact.
+fn speaking_parents(graph: &Graph, n: usize) -> impl Iterator<Item = (usize, &Edge)> {
+    graph.evidence().filter(move |(_, edge)| edge.child == n && graph.nodes[edge.parent].has_facts())
+}
+
+/// The open rows of a node, with what their parents' columns say.
+fn create_work(graph: &Graph, n: usize) -> Sql {
+    let node = &graph.nodes[n];
+    let child = sql!("c");
+    let mut joins = Vec::new();
+    let (mut said, mut rules) = (Vec::new(), Vec::new());
+    for (e, edge) in speaking_parents(graph, n).take(FOLDED_PARENTS) {
+        let parent = &graph.nodes[edge.parent];
+        let alias = sql!("p{}", e);
+        let Some(own) = graph.own(parent, &alias) else { continue };
+        joins.push(sql!(
+            "\n  LEFT JOIN ONLY {} AS {} ON {}{}",
+            parent.table,
+            alias,
+            graph.on(edge, &child, &alias),
+            parent.settled(&alias)
+        ));
+        rules.push(sql!("WHEN {} IS NOT NULL THEN {}", own, by_parent(e)));
+        said.push(own);
+    }
+    let (lo, hi, rule) = if said.is_empty() {
+        (sql!("NULL::text"), sql!("NULL::text"), sql!("0"))
+    } else {
+        let said: Vec<Sql> = said.iter().map(|own| sql!("{} COLLATE \"C\"", own)).collect();
+        (
+            sql!("LEAST({})", join(&said, ", ")),
+            sql!("GREATEST({})", join(&said, ", ")),
+            sql!("CASE {} ELSE 0 END", join(rules, " ")),
+        )
+    };
+    sql!(
+        "CREATE TEMP TABLE {} ON COMMIT DROP AS
+SELECT s.rid, CASE WHEN s.lo = s.hi THEN s.lo END COLLATE \"C\" AS tenant, COALESCE(s.lo <> s.hi, false) AS conflict, s.rule
+FROM (
+  SELECT c.ctid AS rid, {} COLLATE \"C\" AS lo, {} COLLATE \"C\" AS hi, {} AS rule
+  FROM ONLY {} AS c{}
+  WHERE true{}
+) AS s",
+        work(n),
+        lo,
+        hi,
+        rule,
+        node.table,
+        join(joins, ""),
+        node.open(&child)
+    )
+}
+
+fn create_pairs(graph: &Graph, e: usize, edge: &Edge) -> Option<Sql> {
+    if !can_be_open(graph, edge) {
+        return None;
+    }
+    let (child, parent) = (&graph.nodes[edge.child], &graph.nodes[edge.parent]);
+    let (c, p) = (sql!("c"), sql!("p"));
+    Some(sql!(
+        "CREATE TEMP TABLE {} ON COMMIT DROP AS
+SELECT c.ctid AS child, p.ctid AS parent
+FROM ONLY {} AS c JOIN ONLY {} AS p ON {}
+WHERE true{}{}",
+        pairs(e),
+        child.table,
+        parent.table,
+        graph.on(edge, &c, &p),
+        child.open(&c),
+        parent.open(&p)
+    ))
+}
+
+fn seed_down(graph: &Graph, e: usize, edge: &Edge) -> Sql {
+    let (child, parent) = (&graph.nodes[edge.child], &graph.nodes[edge.parent]);
+    let (c, p) = (sql!("c"), sql!("p"));
+    let own = graph.own(parent, &p).unwrap_or_else(|| sql!("NULL::text"));
+    let said = sql!(
+        "SELECT c.ctid AS rid, {} COLLATE \"C\" AS lo, {} COLLATE \"C\" AS hi, false AS conflict
+  FROM ONLY {} AS c JOIN ONLY {} AS p ON {} WHERE true{}{}",
+        own,
+        own,
+        child.table,
+        parent.table,
+        graph.on(edge, &c, &p),
+        child.open(&c),
+        parent.settled(&p)
+    );
+    sql!("UPDATE {} AS x SET {}", work(edge.child), hears(&said, by_parent(e)))
+}
+
+/// What children's columns say, many to one parent: their least and greatest tenant differ when they do.
+fn seed_up(graph: &Graph, e: usize, edge: &Edge) -> Option<Sql> {
+    let (child, parent) = (&graph.nodes[edge.child], &graph.nodes[edge.parent]);
+    let (c, p) = (sql!("c"), sql!("p"));
+    if parent.root {
+        return None;
+    }
+    let own = graph.own(child, &c)?;
+    let said = sql!(
+        "SELECT p.ctid AS rid, min({} COLLATE \"C\") AS lo, max({} COLLATE \"C\") AS hi, false AS conflict
+  FROM ONLY {} AS c JOIN ONLY {} AS p ON {} WHERE true{}{} GROUP BY p.ctid",
+        own,
+        own,
+        child.table,
+        parent.table,
+        graph.on(edge, &c, &p),
+        child.settled(&c),
+        parent.open(&p)
+    );
+    Some(sql!("UPDATE {} AS x SET {}", work(edge.parent), hears(&said, by_child(e))))
+}
+
+fn spread_down(e: usize, edge: &Edge) -> Sql {
+    let said = sql!(
+        "SELECT l.child AS rid, y.tenant AS lo, y.tenant AS hi, y.conflict
+  FROM {} AS q JOIN {} AS y ON y.rid = q.rid JOIN {} AS l ON l.parent = q.rid WHERE q.round = bastide_round",
+        queue(edge.parent),
+        work(edge.parent),
+        pairs(e)
+    );
+    sql!("UPDATE {} AS x SET {}", work(edge.child), hears(&said, by_parent(e)))
+}
+
+fn spread_up(e: usize, edge: &Edge) -> Sql {
+    let said = sql!(
+        "SELECT l.parent AS rid, min(y.tenant) AS lo, max(y.tenant) AS hi, bool_or(y.conflict) AS conflict
+  FROM {} AS q JOIN {} AS y ON y.rid = q.rid JOIN {} AS l ON l.child = q.rid WHERE q.round = bastide_round
+  GROUP BY l.parent",
+        queue(edge.child),
+        work(edge.child),
+        pairs(e)
+    );
+    sql!("UPDATE {} AS x SET {}", work(edge.parent), hears(&said, by_child(e)))
+}
+
+/// The join of the lattice: what a row holds, with what it hears.
+fn hears(said: &Sql, rule: usize) -> Sql {
+    sql!(
+        "tenant = CASE WHEN s.conflict OR s.lo <> s.hi OR x.tenant <> s.lo THEN NULL ELSE s.lo END,
+    conflict = COALESCE(s.conflict OR s.lo <> s.hi OR x.tenant <> s.lo, false), rule = {}
+FROM (
+  {}
+) AS s
+WHERE x.rid = s.rid AND NOT x.conflict AND (s.conflict OR s.lo <> s.hi OR x.tenant IS DISTINCT FROM s.lo)",
+        rule,
+        said
+    )
+}
+
+/// One move inside a round: only when the speaking node changed, and noting whether the listening one did.
+fn step(speaker: usize, listener: usize, update: &Sql) -> Sql {
+    sql!(
+        "    IF bastide_fresh[{}] THEN
+      WITH reached AS ({} RETURNING x.rid)
+      INSERT INTO {} SELECT bastide_round + 1, rid FROM reached;
+      GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+      IF bastide_rows > 0 THEN bastide_next[{}] := true; END IF;
+    END IF;
+",
+        speaker + 1,
+        update,
+        queue(listener),
+        listener + 1
+    )
 }

@@ -1,0 +1,41 @@
+//! What can stop a survey.
+
+use bastide_plan::Refusal;
+use tokio_postgres::error::SqlState;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SurveyError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Somebody holds a lock that even reading has to wait for.
+    #[error(
+        "could not {what}: another session holds a lock on it for longer than {seconds} s; try again when it has ended"
+    )]
+    Locked { what: String, seconds: u32 },
+    #[error("could not {what}: {}", server_message(source))]
+    Server { what: String, source: tokio_postgres::Error },
+    /// Classification asks again for what it was told.
+    #[error("could not classify the tables: the use of {tables} was measured and is asked for again")]
+    Circular { tables: String },
+}
+
+/// How long a read waits for a lock.
+pub(crate) const LOCK_TIMEOUT_SECONDS: u32 = 5;
+
+impl SurveyError {
+    /// For `map_err`: `what` completes "could not …".
+    pub(crate) fn during(what: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        let what = what.into();
+        move |source| {
+            if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+                Self::Locked { what, seconds: LOCK_TIMEOUT_SECONDS }
+            } else {
+                Self::Server { what, source }
+            }
+        }
+    }
+}
+
+fn server_message(error: &tokio_postgres::Error) -> String {
+    error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned())
+}
