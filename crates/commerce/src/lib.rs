@@ -1,1 +1,24 @@
-//! 
+//! What a shop knows: its rows and the queries that read them.
+//!
+//! One entity has one file in [`rows`] (what a row is) and one in [`queries`] (how it is read). Every query goes through
+//! [`bastide_tenancy`], which alone decides whose rows there are.
+//!
+//! No query names the tenant column. Which one it is was decided when the database was migrated (a reused `merchant_id` here, an
+//! added `tenant_id` there), and the policy compares it with an index condition of its own. Should shops one day live on several
+//! clusters, the door knows the tenant of every statement before it is sent and can route by it.
+
+mod money;
+pub mod queries;
+pub mod rows;
+
+pub use money::Money;
+
+/// Why a query gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Door(#[from] bastide_tenancy::Error),
+    /// A column that is missing, NULL or of another type than the code expects.
+    #[error("{entity}: column {column} is not what was expected")]
+    Column { entity: &'static str, column: &'static str },
+}

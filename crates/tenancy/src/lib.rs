@@ -32,7 +32,10 @@ pub use tenant::{TenantId, TenantIdError};
 pub use tx::TenantTx;
 
 /// What a statement takes and gives, re-exported so that callers need no driver of their own.
-pub use tokio_postgres::{Row, types::ToSql};
+pub use tokio_postgres::{
+    Row,
+    types::{FromSql, ToSql},
+};
 
 /// Bind parameters, in the order of the query's [`Kind`]s.
 pub type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];

@@ -210,6 +210,14 @@ impl TenantPool {
         Ok(())
     }
 
+    /// As [`TenantPool::prepare`].
+    ///
+    /// # Errors
+    /// When the server does not accept it.
+    pub async fn prepare_lookup(&self, lookup: &Lookup) -> Result<(), Error> {
+        self.prepare(&lookup.0).await
+    }
+
     /// Stops lending and closes what is idle.
     pub fn close(&self) {
         self.pool.close();

@@ -1,0 +1,48 @@
+//! Something to buy.
+
+use bastide_tenancy::Row;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::Columns;
+use crate::{Error, Money};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Product {
+    pub id: i64,
+    pub name: String,
+    pub slug: String,
+    pub description: Option<String>,
+    pub price: Money,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// Where a page of products ends: newest first, and ids grow with time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductPosition {
+    pub id: i64,
+}
+
+impl Product {
+    #[must_use]
+    pub fn position(&self) -> ProductPosition {
+        ProductPosition { id: self.id }
+    }
+}
+
+impl TryFrom<&Row> for Product {
+    type Error = Error;
+
+    fn try_from(row: &Row) -> Result<Self, Error> {
+        let columns = Columns { entity: "product", row };
+        Ok(Self {
+            id: columns.get("id")?,
+            name: columns.get("name")?,
+            slug: columns.get("slug")?,
+            description: columns.get("description")?,
+            price: Money { amount: columns.get("price_cents")?, currency: columns.get("currency")? },
+            created_at: columns.get("created_at")?,
+        })
+    }
+}

@@ -1,0 +1,30 @@
+//! The migrated shop, for tests of what is served from it.
+
+use bastide_tenancy::{PoolConfig, TenantPool};
+use bastide_testkit::{Database, Server};
+
+const SCHEMA: &str = include_str!("../../../../fixtures/legacy/shop/schema.sql");
+const BASTIDE: &str = include_str!("../../../engine/src/schema.sql");
+const MIGRATED: &str = include_str!("migrated.sql");
+pub(crate) const UP: &str = include_str!("../../../../migrations/0002_lookups/up.sql");
+#[allow(dead_code, reason = "each test binary uses a part")]
+pub(crate) const DOWN: &str = include_str!("../../../../migrations/0002_lookups/down.sql");
+
+pub(crate) async fn migrated() -> (Server, Database) {
+    let version = [SCHEMA, BASTIDE, MIGRATED, UP].concat();
+    bastide_testkit::template("migrated_shop", version, async |database| {
+        database
+            .execute("CREATE ROLE shop_legacy LOGIN; CREATE ROLE bastide_owner NOLOGIN BYPASSRLS")
+            .await;
+        database.execute(SCHEMA).await;
+        database.execute(BASTIDE).await;
+        database.execute("ALTER SCHEMA bastide OWNER TO bastide_owner; GRANT SELECT ON bastide.run, bastide.journal TO bastide_owner").await;
+        database.execute(MIGRATED).await;
+        database.execute(UP).await;
+    })
+    .await
+}
+
+pub(crate) async fn pool(database: &Database, config: PoolConfig) -> TenantPool {
+    TenantPool::connect(&database.url_as("bastide_app", "app"), config).await.expect("the app login is bound")
+}
