@@ -116,6 +116,7 @@ fn of_table(table: &Table) -> Aspects {
         policies,
         row_security,
         force_row_security,
+        partition_columns,
         parents,
         children,
         of_type,
@@ -137,6 +138,7 @@ fn of_table(table: &Table) -> Aspects {
         .with("policies", policies)
         .with("row security", row_security)
         .with("forced row security", force_row_security)
+        .with("partition key", partition_columns)
         .with("parents", parents)
         .with("children", children)
         .with("row type", of_type)

@@ -70,6 +70,9 @@ pub struct Table {
     pub policies: Vec<Policy>,
     pub row_security: bool,
     pub force_row_security: bool,
+    /// What a partitioned table is partitioned by, and so what each of its unique keys must hold; `None` where that is an
+    /// expression.
+    pub partition_columns: Vec<Option<Ident>>,
     /// Direct parents: the partitioned table, or the tables inherited from.
     pub parents: Vec<QualifiedName>,
     /// Direct children.

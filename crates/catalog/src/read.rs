@@ -87,13 +87,15 @@ type ByOid<T> = HashMap<u32, T>;
 
 impl ReadError {
     /// `pg_get_…def` and `format_type` look past our snapshot, so an object dropped meanwhile is an internal error
-    /// ("cache lookup failed"), an undefined object, or no definition at all.
+    /// ("cache lookup failed"), an undefined object, or no definition at all. Sizes and view definitions take a
+    /// moment's ACCESS SHARE lock, which a session with a `lock_timeout` may not get at once.
     fn is_passing(&self) -> bool {
         match self {
             Self::Changing { .. } => true,
             Self::Server { source, .. } => source.code().is_some_and(|code| {
                 [
                     SqlState::INTERNAL_ERROR,
+                    SqlState::LOCK_NOT_AVAILABLE,
                     SqlState::UNDEFINED_TABLE,
                     SqlState::UNDEFINED_OBJECT,
                     SqlState::T_R_SERIALIZATION_FAILURE,

@@ -27,7 +27,7 @@ SELECT holder.class,
        privilege.is_grantable AS grantable
 FROM holder
 LEFT JOIN LATERAL unnest(holder.acl) WITH ORDINALITY AS item (item, position) ON true
-LEFT JOIN LATERAL aclexplode(ARRAY[item.item]) WITH ORDINALITY
-    AS privilege (grantor, grantee, privilege_type, is_grantable, position) ON item.item IS NOT NULL
+LEFT JOIN LATERAL aclexplode(CASE WHEN item.item IS NOT NULL THEN ARRAY[item.item] END) WITH ORDINALITY
+    AS privilege (grantor, grantee, privilege_type, is_grantable, position) ON true
 WHERE holder.acl IS NOT NULL
 ORDER BY holder.class, holder.oid, holder.subid, item.position, privilege.position

@@ -44,13 +44,11 @@ fn key(row: &Record) -> Result<Key, ReadError> {
 
 fn other(row: &Record) -> Result<Index, ReadError> {
     let exclusion = row.get::<Option<&str>>("constraint_type")? == Some("x");
-    let columns = row.get::<Vec<Option<String>>>("columns")?;
-    let columns = columns.into_iter().map(|column| column.map(|text| row.name(text)).transpose());
     Ok(Index {
         name: row.ident("name")?,
         unique: row.get("is_unique")?,
         valid: row.get("is_valid")?,
-        columns: columns.collect::<Result<_, _>>()?,
+        columns: row.idents_or_none("columns")?,
         partial: row.get("is_partial")?,
         exclusion,
         definition: row.definition(if exclusion { "constraint_definition" } else { "index_definition" })?,

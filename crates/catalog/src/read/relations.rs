@@ -129,6 +129,7 @@ impl Relations {
                 policies: parts.policies.remove(&oid).unwrap_or_default(),
                 row_security: row.get("row_security")?,
                 force_row_security: row.get("force_row_security")?,
+                partition_columns: row.idents_or_none("partition_columns")?,
                 parents: parts.links.parents.remove(&oid).unwrap_or_default(),
                 children,
                 of_type: row.get::<Option<String>>("of_type")?.map(Sql::trusted),

@@ -9,6 +9,12 @@ SELECT c.oid,
        c.relrowsecurity AS row_security,
        c.relforcerowsecurity AS force_row_security,
        CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END AS of_type,
+       ARRAY(SELECT a.attname
+             FROM pg_partitioned_table p
+             CROSS JOIN LATERAL unnest(p.partattrs) WITH ORDINALITY AS k (number, position)
+             LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number AND k.number <> 0
+             WHERE p.partrelid = c.oid
+             ORDER BY k.position) AS partition_columns,
        c.reltuples::int8 AS estimated_rows,
        CASE WHEN c.relkind IN ('r', 'm') THEN coalesce(pg_total_relation_size(c.oid), 0) ELSE 0 END AS bytes,
        coalesce(c.reloptions, '{}') AS options,

@@ -80,6 +80,12 @@ impl Record {
         self.get::<Vec<String>>(column)?.into_iter().map(|text| self.name(text)).collect()
     }
 
+    /// A list in which NULL stands for an expression.
+    pub(super) fn idents_or_none(&self, column: &'static str) -> Result<Vec<Option<Ident>>, ReadError> {
+        let texts = self.get::<Vec<Option<String>>>(column)?;
+        texts.into_iter().map(|text| text.map(|text| self.name(text)).transpose()).collect()
+    }
+
     pub(super) fn qualified(
         &self,
         schema: &'static str,
