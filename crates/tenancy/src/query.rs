@@ -132,7 +132,7 @@ mod tests {
     fn reads_and_writes_pass() {
         assert_eq!(PLAIN.sql(), "select 1 where $1");
         for text in ["WITH x AS (SELECT 1) SELECT 1 FROM x", "INSERT INTO t VALUES (1)", "UPDATE t SET a = 1"] {
-            Query::new(text, &[]);
+            assert_eq!(Query::new(text, &[]).sql(), text);
         }
     }
 
@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_lookup_reads_one_function_of_ours() {
-        Lookup::new("SELECT id FROM bastide.merchant_by_slug($1)", &[Kind::Text]);
+        const FINE: Lookup = Lookup::new("SELECT id FROM bastide.merchant_by_slug($1)", &[Kind::Text]);
+        assert!(FINE.sql().starts_with("SELECT id"));
         for text in ["SELECT id FROM public.merchants", "SELECT id FROM bastide.f($1) JOIN t ON true"] {
             assert!(std::panic::catch_unwind(|| Lookup::new(text, &[])).is_err(), "{text} must be refused");
         }
