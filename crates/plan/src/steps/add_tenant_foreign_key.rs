@@ -1,8 +1,11 @@
 //! A reference that cannot leave its tenant. NOT VALID at first; on a partitioned table per leaf, then attached.
 
-use bastide_catalog::Action;
-use bastide_sql::{Ident, QualifiedName};
+use bastide_catalog::{Action, Catalog, ForeignKey};
+use bastide_sql::{Ident, Literal, LockMode, QualifiedName, Sql, join, sql};
 use serde::{Deserialize, Serialize};
+
+use super::context::{Plain, block};
+use crate::Script;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddTenantForeignKey {
@@ -17,4 +20,139 @@ pub struct AddTenantForeignKey {
     pub deferrable: bool,
     pub initially_deferred: bool,
     pub leaves: Vec<(QualifiedName, Ident)>,
+}
+
+impl AddTenantForeignKey {
+    pub(super) fn subject(&self) -> String {
+        format!("{}.{}", self.table, self.name)
+    }
+
+    pub(super) fn describe(&self) -> String {
+        format!("keep references from {} to {} inside their tenant", self.table, self.references)
+    }
+
+    /// On a partitioned table a key is never NOT VALID. Each leaf gets one, proven beside live traffic; the parent's then
+    /// adopts them and scans nothing.
+    pub(super) fn forward(&self) -> Script {
+        if self.leaves.is_empty() {
+            let add = sql!("{} NOT VALID", self.add(&self.table, &self.name));
+            return Script::transaction(LockMode::ShareRowExclusive, self.locked(), vec![add]);
+        }
+        let mut statements = Vec::new();
+        for (leaf, name) in &self.leaves {
+            statements.push(absent(leaf, name, &sql!("{} NOT VALID", self.add(leaf, name))));
+            statements.push(sql!("ALTER TABLE {} VALIDATE CONSTRAINT {}", leaf, name));
+        }
+        statements.push(absent(&self.table, &self.name, &self.add(&self.table, &self.name)));
+        Script {
+            prelude: super::session::unfiltered(),
+            ..Script::autocommit(LockMode::ShareRowExclusive, self.locked(), statements)
+        }
+    }
+
+    pub(super) fn inverse(&self) -> Script {
+        let drop = |table: &QualifiedName, name: &Ident, when: Sql| {
+            sql!("ALTER TABLE {} DROP CONSTRAINT {}{}", table, when, name)
+        };
+        if self.leaves.is_empty() {
+            let drop = drop(&self.table, &self.name, sql!(""));
+            return Script::transaction(LockMode::AccessExclusive, self.locked(), vec![drop]);
+        }
+        // The parent's takes its leaves' with it; those not yet adopted go one by one.
+        let one = std::iter::once((&self.table, &self.name));
+        let all = one.chain(self.leaves.iter().map(|(leaf, name)| (leaf, name)));
+        let statements = all.map(|(table, name)| drop(table, name, sql!("IF EXISTS "))).collect();
+        Script::autocommit(LockMode::AccessExclusive, self.locked(), statements)
+    }
+
+    fn locked(&self) -> Vec<QualifiedName> {
+        let mut locked = vec![self.table.clone()];
+        if self.references != self.table {
+            locked.push(self.references.clone());
+        }
+        locked
+    }
+
+    fn add(&self, table: &QualifiedName, name: &Ident) -> Sql {
+        sql!(
+            "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}){}",
+            table,
+            name,
+            join(&self.columns, ", "),
+            self.references,
+            join(&self.referenced_columns, ", "),
+            self.rules(|columns| sql!("{}", join(columns, ", ")))
+        )
+    }
+
+    fn rules(&self, list: impl Fn(&[Ident]) -> Sql) -> Sql {
+        let columns = match self.on_delete_columns.as_slice() {
+            [] => sql!(""),
+            columns => sql!(" ({})", list(columns)),
+        };
+        sql!(
+            "{}{}{}{}{}",
+            rule(&sql!(" ON UPDATE "), self.on_update),
+            rule(&sql!(" ON DELETE "), self.on_delete),
+            columns,
+            if self.deferrable { sql!(" DEFERRABLE") } else { sql!("") },
+            if self.initially_deferred { sql!(" INITIALLY DEFERRED") } else { sql!("") }
+        )
+    }
+
+    pub(super) fn apply(&self, catalog: &mut Catalog) {
+        let one = (self.table.clone(), self.name.clone());
+        for (table, name) in std::iter::once(&one).chain(&self.leaves) {
+            let Some(found) = catalog.tables.get_mut(table) else { continue };
+            let validated = !self.leaves.is_empty();
+            let plain = |columns: &[Ident]| sql!("{}", join(columns.iter().map(Plain), ", "));
+            found.foreign_keys.push(ForeignKey {
+                name: name.clone(),
+                columns: self.columns.clone(),
+                references: self.references.clone(),
+                referenced_columns: self.referenced_columns.clone(),
+                on_update: self.on_update,
+                on_delete: self.on_delete,
+                on_delete_columns: self.on_delete_columns.clone(),
+                match_full: false,
+                deferrable: self.deferrable,
+                initially_deferred: self.initially_deferred,
+                validated,
+                inherited: *table != self.table,
+                definition: sql!(
+                    "FOREIGN KEY ({}) REFERENCES {}({}){}{}",
+                    plain(&self.columns),
+                    Plain(&self.references),
+                    plain(&self.referenced_columns),
+                    self.rules(plain),
+                    if validated { sql!("") } else { sql!(" NOT VALID") }
+                ),
+            });
+            found.foreign_keys.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+    }
+}
+
+fn rule(event: &Sql, action: Action) -> Sql {
+    match action {
+        Action::NoAction => sql!(""),
+        Action::Restrict => sql!("{}RESTRICT", event),
+        Action::Cascade => sql!("{}CASCADE", event),
+        Action::SetNull => sql!("{}SET NULL", event),
+        Action::SetDefault => sql!("{}SET DEFAULT", event),
+    }
+}
+
+/// Adds a constraint unless it is there from an earlier try.
+pub(super) fn absent(table: &QualifiedName, name: &Ident, add: &Sql) -> Sql {
+    block(sql!(
+        "BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = {}::regclass AND conname = {}) THEN
+        {};
+    END IF;
+END",
+        Literal::text(sql!("{}", table).as_str()),
+        Literal::text(name.as_str()),
+        add
+    ))
 }

@@ -1,9 +1,75 @@
 //! The functions policies read the tenant context with, typed by the root's key.
 
-use bastide_catalog::TypeName;
+use bastide_catalog::{Catalog, TypeName};
+use bastide_sql::{Sql, sql};
 use serde::{Deserialize, Serialize};
+
+use super::context;
+use crate::Script;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateContext {
     pub root_type: TypeName,
+}
+
+impl CreateContext {
+    pub(super) fn subject(&self) -> String {
+        "bastide".to_owned()
+    }
+
+    pub(super) fn describe(&self) -> String {
+        format!("create the tenant context, for tenants known by {}", self.root_type)
+    }
+
+    /// Both functions have parsed bodies: no search_path, whoever's, can make their names mean something else.
+    pub(super) fn forward(&self) -> Script {
+        let owner = context::bastide_owner();
+        let mut statements = vec![
+            // Lasts as long as the transaction; a malformed value fails here, with 22P02, and not in some policy.
+            sql!(
+                "CREATE FUNCTION bastide.set_tenant(v text) RETURNS void LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT pg_catalog.set_config('bastide.tenant', COALESCE((NULLIF(v, '')::{})::text, ''), true);
+END",
+                context::open_type(&self.root_type)
+            ),
+            // After a transaction that set it, the setting reads '' rather than NULL; both mean no tenant.
+            sql!(
+                "CREATE FUNCTION bastide.current_tenant() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+RETURN NULLIF(pg_catalog.current_setting('bastide.tenant', true), '')"
+            ),
+            sql!(
+                r#"CREATE VIEW bastide.scoped_tables AS SELECT schema, "table", tenant_column, run_id FROM bastide.scope"#
+            ),
+            // On whose account bastide_owner may read which relation.
+            sql!(
+                "CREATE TABLE bastide.reader (step text, schema text NOT NULL, relation text, PRIMARY KEY (step, relation))"
+            ),
+            // What an object had besides its definition when it was dropped.
+            sql!("CREATE TABLE bastide.remembered (step text PRIMARY KEY, detail jsonb NOT NULL)"),
+        ];
+        statements.extend([
+            sql!("ALTER FUNCTION bastide.set_tenant(text) OWNER TO {}", owner),
+            sql!("ALTER FUNCTION bastide.current_tenant() OWNER TO {}", owner),
+            sql!("ALTER VIEW bastide.scoped_tables OWNER TO {}", owner),
+            sql!("ALTER TABLE bastide.reader OWNER TO {}", owner),
+            sql!("ALTER TABLE bastide.remembered OWNER TO {}", owner),
+            sql!("GRANT EXECUTE ON FUNCTION bastide.set_tenant(text), bastide.current_tenant() TO PUBLIC"),
+        ]);
+        Script::unlocked(statements)
+    }
+
+    pub(super) fn inverse(&self) -> Script {
+        let drops: Vec<Sql> = vec![
+            sql!("DROP TABLE bastide.remembered"),
+            sql!("DROP TABLE bastide.reader"),
+            sql!("DROP VIEW bastide.scoped_tables"),
+            sql!("DROP FUNCTION bastide.current_tenant()"),
+            sql!("DROP FUNCTION bastide.set_tenant(text)"),
+        ];
+        Script::unlocked(drops)
+    }
+
+    /// Schema `bastide` is not part of a snapshot.
+    pub(super) fn apply(&self, _: &mut Catalog) {}
 }

@@ -4,6 +4,13 @@
 //! A step renders to a [`Script`]; dry run prints the very value the runner executes, and the journal stores the inverse
 //! before the forward script runs. To add a step, see "Add a step" in CONTRIBUTING.md.
 
+mod acl;
+mod context;
+mod family;
+mod indexes;
+mod readers;
+mod session;
+
 use std::fmt;
 
 use bastide_catalog::Catalog;
@@ -106,6 +113,10 @@ steps! {
     /// The trigger of [`KeepLegacyWrites`] goes.
     release_legacy_writes::ReleaseLegacyWrites,
 }
+
+pub use drop_legacy_key::LegacyKey;
+pub use grant_app::GrantObject;
+pub use keep_legacy_writes::TenantSource;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

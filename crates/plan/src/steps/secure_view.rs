@@ -1,7 +1,10 @@
 //! A view that reads with the rights, and under the policies, of whoever asks.
 
-use bastide_sql::QualifiedName;
+use bastide_catalog::Catalog;
+use bastide_sql::{Ident, Literal, QualifiedName, Sql, join, sql};
 use serde::{Deserialize, Serialize};
+
+use crate::Script;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecureView {
@@ -10,4 +13,48 @@ pub struct SecureView {
     pub previous: Option<String>,
     /// All options before, in order, as `pg_class.reloptions` has them.
     pub options: Vec<String>,
+}
+
+impl SecureView {
+    pub(super) fn subject(&self) -> String {
+        self.view.to_string()
+    }
+
+    pub(super) fn describe(&self) -> String {
+        format!("make view {} read as whoever asks", self.view)
+    }
+
+    /// No LOCK TABLE up front: on a view it would lock every table the view reads.
+    pub(super) fn forward(&self) -> Script {
+        Script::unlocked(vec![sql!("ALTER VIEW {} SET (security_invoker = true)", self.view)])
+    }
+
+    /// Options keep the order they were set in, and `pg_dump` prints it; where the option was there already, the whole
+    /// list is set again.
+    pub(super) fn inverse(&self) -> Script {
+        let mut statements = Vec::new();
+        if self.previous.is_none() {
+            statements.push(sql!("ALTER VIEW {} RESET (security_invoker)", self.view));
+        } else {
+            let options: Vec<(Sql, Literal)> = self
+                .options
+                .iter()
+                .filter_map(|option| option.split_once('='))
+                .map(|(name, value)| (sql!("{}", Ident::derived(name, "")), Literal::text(value)))
+                .collect();
+            let names = options.iter().map(|(name, _)| name);
+            statements.push(sql!("ALTER VIEW {} RESET ({})", self.view, join(names, ", ")));
+            let settings = options.iter().map(|(name, value)| sql!("{} = {}", name, value));
+            statements.push(sql!("ALTER VIEW {} SET ({})", self.view, join(settings, ", ")));
+        }
+        Script::unlocked(statements)
+    }
+
+    pub(super) fn apply(&self, catalog: &mut Catalog) {
+        if let Some(view) = catalog.views.get_mut(&self.view) {
+            view.security_invoker = true;
+            view.options.retain(|option| !option.starts_with("security_invoker="));
+            view.options.push("security_invoker=true".to_owned());
+        }
+    }
 }

@@ -1,0 +1,93 @@
+//! What `bastide_owner` may read of the user's tables, and on whose account.
+//!
+//! Several steps need the same SELECT. `bastide.reader` remembers which, so that undoing one of them takes a privilege
+//! back only when no other step still rests on it: a keeper trigger that lost it would make legacy writes fail.
+
+use bastide_catalog::Catalog;
+use bastide_sql::{Literal, QualifiedName, Sql, sql};
+
+use super::{acl, context};
+
+/// Statements that let `bastide_owner` read `relations` on account of `step`.
+pub(super) fn grant(step: &str, relations: &[QualifiedName]) -> Vec<Sql> {
+    let mut statements = Vec::new();
+    for relation in relations {
+        let (account, schema) = (Literal::text(step), Literal::text(relation.schema.as_str()));
+        statements.push(sql!(
+            "INSERT INTO bastide.reader (step, schema, relation) VALUES ({}, {}, {}) ON CONFLICT DO NOTHING",
+            account,
+            schema,
+            name(relation)
+        ));
+        statements.push(sql!("GRANT USAGE ON SCHEMA {} TO {}", relation.schema, context::bastide_owner()));
+        // An owner needs no grant, and one written down would leave a trace in the list.
+        statements.push(context::block(sql!(
+            "BEGIN IF {} THEN GRANT SELECT ON TABLE {} TO {}; END IF; END",
+            foreign(relation),
+            relation,
+            context::bastide_owner()
+        )));
+    }
+    statements
+}
+
+/// Takes back what [`grant`] gave, except what another step still needs.
+pub(super) fn release(step: &str, relations: &[QualifiedName]) -> Vec<Sql> {
+    let mut statements = vec![sql!("DELETE FROM bastide.reader WHERE step = {}", Literal::text(step))];
+    for relation in relations {
+        let owner = context::bastide_owner();
+        statements.push(context::block(sql!(
+            "BEGIN
+    IF {} AND NOT EXISTS (SELECT FROM bastide.reader WHERE relation = {}) THEN
+        REVOKE SELECT ON TABLE {} FROM {};
+    END IF;
+    IF NOT EXISTS (SELECT FROM bastide.reader WHERE schema = {}) THEN
+        REVOKE USAGE ON SCHEMA {} FROM {};
+    END IF;
+END",
+            foreign(relation),
+            name(relation),
+            relation,
+            owner,
+            Literal::text(relation.schema.as_str()),
+            relation.schema,
+            owner
+        )));
+    }
+    statements
+}
+
+/// Whether somebody else owns the relation.
+fn foreign(relation: &QualifiedName) -> Sql {
+    sql!(
+        "(SELECT relowner <> 'bastide_owner'::regrole FROM pg_class WHERE oid = {}::regclass)",
+        name(relation)
+    )
+}
+
+fn name(relation: &QualifiedName) -> Literal {
+    Literal::text(sql!("{}", relation).as_str())
+}
+
+/// Projects [`grant`].
+pub(super) fn apply(catalog: &mut Catalog, relations: &[QualifiedName]) {
+    let (reader, version) = (context::bastide_owner(), catalog.server.version);
+    for relation in relations {
+        if let Some(schema) = catalog.schemas.get_mut(&relation.schema) {
+            let owner = schema.owner.clone();
+            let acl = schema.acl.get_or_insert_with(|| acl::schema_defaults(&owner));
+            acl::granted(acl, &owner, &reader, &["USAGE"]);
+        }
+        let (owner, list) = if let Some(table) = catalog.tables.get_mut(relation) {
+            (table.owner.clone(), &mut table.acl)
+        } else if let Some(view) = catalog.views.get_mut(relation) {
+            (view.owner.clone(), &mut view.acl)
+        } else {
+            continue;
+        };
+        if owner != reader {
+            let acl = list.get_or_insert_with(|| acl::table_defaults(&owner, version));
+            acl::granted(acl, &owner, &reader, &["SELECT"]);
+        }
+    }
+}
