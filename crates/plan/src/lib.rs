@@ -7,10 +7,13 @@
 //! The other half of the crate is what a plan is made of: [`Step`], a closed enum with one file per variant in which the
 //! change and its exact undoing stand side by side.
 
+mod access;
 pub mod classify;
 mod config;
 mod file;
 pub mod inference;
+mod notes;
+mod obstacles;
 mod phases;
 mod plan;
 mod planner;

@@ -1,12 +1,146 @@
 //! From catalog, survey and configuration to the plan.
 
-use bastide_catalog::Catalog;
+use std::collections::BTreeMap;
 
-use crate::{Config, Plan, Refusal, Survey};
+use bastide_catalog::{Catalog, Fingerprint};
+use bastide_sql::QualifiedName;
+
+use crate::{
+    Class, ColumnOrigin, Config, Database, PLAN_FORMAT, Plan, Question, Refusal, Survey, TableDecision, TenantColumn,
+    TenantRoot,
+    classify::{Classification, answer, classify},
+    notes, obstacles,
+    phases::{Planning, needs_inference, plan_all},
+    quarantine,
+    refusal::thousands,
+};
+
+/// How rows on the child side of a crossing link are settled.
+const HOLD_ASIDE: &str = "hold_aside";
 
 /// # Errors
 /// When the database cannot be planned for; each refusal says why and what to type next.
 pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan, Refusal> {
-    let classification = crate::classify::classify(catalog, config, &survey.usage)?;
-    Err(Refusal::NothingScoped { root: classification.root.table })
+    let classification = classify(catalog, config, &survey.usage)?;
+    let root = &classification.root;
+    if !root.new && !classification.tables.iter().any(|(name, c)| c.class == Class::Scoped && *name != root.table) {
+        return Err(Refusal::NothingScoped { root: root.table.clone() });
+    }
+    obstacles::boundary(catalog, survey, &root.table)?;
+    obstacles::find(catalog, config, &classification)?;
+
+    let mut questions = classification.questions.clone();
+    let links = link_questions(survey, config)?;
+    let hold_crossing = !links.is_empty();
+    questions.extend(links);
+
+    let mut planning = Planning {
+        config,
+        survey,
+        classification: &classification,
+        quarantine: None,
+        hold_crossing,
+        catalog: catalog.clone(),
+        steps: Vec::new(),
+        notes: notes::of(catalog, config, &classification),
+    };
+    find_quarantine(&mut planning);
+    plan_all(&mut planning)?;
+
+    Ok(Plan {
+        format: PLAN_FORMAT,
+        bastide: env!("CARGO_PKG_VERSION").to_owned(),
+        database: Database {
+            name: catalog.server.database.clone(),
+            system_identifier: catalog.server.system_identifier.clone(),
+            oid: catalog.server.database_oid,
+            server_version: catalog.server.version,
+        },
+        fingerprint: Fingerprint::of(catalog),
+        config: config.clone(),
+        root: root.clone(),
+        quarantine: planning.quarantine.as_ref().map(quarantine::tenant),
+        tables: decisions(&classification, survey),
+        links: survey.links.clone(),
+        questions,
+        notes: planning.notes,
+        steps: planning.steps,
+    })
+}
+
+/// The quarantine tenant, where rows may need it and the root can take it.
+fn find_quarantine(planning: &mut Planning<'_>) {
+    if !needs_inference(planning) {
+        return;
+    }
+    let found = match &planning.survey.quarantine_refused {
+        Some(reason) => Err(reason.clone()),
+        None => quarantine::quarantine(&planning.catalog, &planning.classification.root),
+    };
+    match found {
+        Ok(step) => planning.quarantine = Some(step),
+        Err(reason) => planning.notes.push(format!(
+            "{} cannot take a quarantine tenant ({reason}); rows without a tenant are held aside at cutover",
+            planning.classification.root.table
+        )),
+    }
+}
+
+/// One question for each table with rows that would join two tenants.
+fn link_questions(survey: &Survey, config: &Config) -> Result<Vec<Question>, Refusal> {
+    let mut by_table: BTreeMap<&QualifiedName, Vec<String>> = BTreeMap::new();
+    for link in survey.links.iter().filter(|link| link.crossing > 0) {
+        let (crossing, key, references) = (thousands(link.crossing), &link.foreign_key, &link.references);
+        by_table.entry(&link.table).or_default().push(format!("{crossing} by {key} to {references}"));
+    }
+    let mut questions = Vec::new();
+    for (table, links) in by_table {
+        let mut question = Question {
+            id: format!("links:{table}"),
+            text: format!(
+                "Rows of {table} reference rows of another tenant: {}. `{HOLD_ASIDE}`: at cutover they move to bastide.held, \
+                 with what references them, and can be put back. Otherwise choose another tenant root.",
+                links.join(", ")
+            ),
+            choices: vec![HOLD_ASIDE.to_owned()],
+            default: Some(HOLD_ASIDE.to_owned()),
+            answer: None,
+        };
+        question.answer = answer(config, &question)?;
+        questions.push(question);
+    }
+    Ok(questions)
+}
+
+fn decisions(classification: &Classification, survey: &Survey) -> BTreeMap<QualifiedName, TableDecision> {
+    let mut decisions: BTreeMap<QualifiedName, TableDecision> = classification
+        .tables
+        .iter()
+        .map(|(name, classified)| {
+            let decision = TableDecision {
+                class: classified.class,
+                because: classified.because.clone(),
+                tenant_column: classified.tenant_column.clone(),
+                survey: survey.tables.get(name).cloned(),
+            };
+            (name.clone(), decision)
+        })
+        .collect();
+    if classification.root.new {
+        decisions.insert(classification.root.table.clone(), new_root(&classification.root));
+    }
+    decisions
+}
+
+fn new_root(root: &TenantRoot) -> TableDecision {
+    TableDecision {
+        class: Class::Scoped,
+        because: "made by this plan; its rows are the tenants".to_owned(),
+        tenant_column: Some(TenantColumn {
+            name: root.key.clone(),
+            type_name: root.key_type.clone(),
+            origin: ColumnOrigin::RootKey,
+        }),
+        survey: None,
+    }
 }

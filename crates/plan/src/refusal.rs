@@ -50,10 +50,10 @@ pub enum Refusal {
     ExcludedChild { child: QualifiedName, parent: QualifiedName },
 
     #[error(
-        "the application may not reach {object} ({why}), but PUBLIC has privileges on it; \
-         run REVOKE ALL ON {object} FROM PUBLIC and grant them to the roles that need them by name"
+        "{object}: {why}, but PUBLIC has {} on it, and so would the application; run REVOKE {} ON {object} FROM PUBLIC \
+         and grant to the roles that need it by name", .privileges.join(", "), .privileges.join(", ")
     )]
-    OpenToPublic { object: QualifiedName, why: String },
+    OpenToPublic { object: QualifiedName, why: String, privileges: Vec<String> },
 
     #[error(
         "the trigger {trigger} of {table} is ENABLE {}, so it would fire for Bastide's own writes; \

@@ -17,6 +17,7 @@ use bastide_sql::QualifiedName;
 
 pub(crate) use self::root::uuid_from;
 pub use self::root::find_root;
+pub(crate) use self::rules::answer;
 use crate::{Class, Config, Question, Refusal, TenantColumn, TenantRoot, Usage};
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,192 @@
 //! What each phase of a run does, as steps: one file per phase that changes the database.
+//!
+//! Every phase looks at the catalog as the steps before it leave it, and emits only what that catalog does not have yet:
+//! on a database that is migrated and finished, no phase has anything to do.
 
-use bastide_catalog::Table;
+mod assignment;
+mod cutover;
+mod keys;
+mod not_null;
+mod optimisation;
+mod policies;
+mod views;
 
-/// Whether an earlier run protects this table: it has the strict policy.
+use std::collections::{BTreeMap, BTreeSet};
+
+use bastide_catalog::{Catalog, Column, Table};
+use bastide_sql::{Ident, QualifiedName};
+
+use crate::{
+    Config, Phase, PlannedStep, Refusal, Step, Survey, TenantColumn, TenantRoot, classify::Classification,
+    steps::AddTenant,
+};
+
+pub(crate) use self::{assignment::needs_inference, views::unreachable_views};
+
+/// The strict policy: for the application, after cutover for everybody.
+const TENANT_POLICY: &str = "bastide_tenant";
+/// Lets the legacy logins go on until cutover.
+const LEGACY_POLICY: &str = "bastide_legacy";
+/// The trigger that gives rows of legacy statements their tenant.
+const KEEPER: &str = "~bastide_tenant";
+
+/// Whether an earlier run protects this table.
 pub(crate) fn is_ours(table: &Table) -> bool {
     table.policies.iter().any(|policy| policy.name.as_str() == TENANT_POLICY)
 }
 
-/// The strict policy, for the application; after cutover for everybody.
-pub(crate) const TENANT_POLICY: &str = "bastide_tenant";
+/// A policy of somebody else's.
+pub(crate) fn is_foreign_policy(name: &Ident) -> bool {
+    ![TENANT_POLICY, LEGACY_POLICY].contains(&name.as_str())
+}
+
+/// What planning knows, and what it has planned so far.
+pub(crate) struct Planning<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) survey: &'a Survey,
+    pub(crate) classification: &'a Classification,
+    /// The step that adds the quarantine tenant, where the root can have one.
+    pub(crate) quarantine: Option<AddTenant>,
+    /// Crossing rows are to be held aside.
+    pub(crate) hold_crossing: bool,
+    /// As the steps so far leave it.
+    pub(crate) catalog: Catalog,
+    pub(crate) steps: Vec<PlannedStep>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// # Errors
+/// When a foreign key cannot be kept inside a tenant.
+pub(crate) fn plan_all(planning: &mut Planning<'_>) -> Result<(), Refusal> {
+    assignment::plan(planning);
+    policies::plan(planning)?;
+    optimisation::plan(planning);
+    cutover::plan(planning)
+}
+
+impl<'a> Planning<'a> {
+    fn emit(&mut self, phase: Phase, step: Step) {
+        step.apply(&mut self.catalog);
+        self.steps.push(PlannedStep { id: step.id(), phase, step });
+    }
+
+    fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    fn root(&self) -> &'a TenantRoot {
+        &self.classification.root
+    }
+
+    fn app(&self) -> &'a Ident {
+        &self.config.app_role
+    }
+
+    fn is_scoped(&self, table: &QualifiedName) -> bool {
+        self.classification.is_scoped(table)
+    }
+
+    /// The scoped tables and their tenant columns, those of parents before their children's, else by name.
+    fn scoped(&self) -> Vec<(QualifiedName, TenantColumn)> {
+        let mut scoped: BTreeMap<QualifiedName, TenantColumn> = self.classification.scoped();
+        if self.root().new {
+            let root = self.root();
+            let origin = crate::ColumnOrigin::RootKey;
+            let column = TenantColumn { name: root.key.clone(), type_name: root.key_type.clone(), origin };
+            scoped.insert(root.table.clone(), column);
+        }
+        let mut ordered = Vec::with_capacity(scoped.len());
+        while !scoped.is_empty() {
+            let ready: Vec<QualifiedName> = scoped
+                .keys()
+                .filter(|name| {
+                    self.catalog.table(name).is_none_or(|table| table.parents.iter().all(|p| !scoped.contains_key(p)))
+                })
+                .cloned()
+                .collect();
+            // Inheritance has no cycles; should the catalog claim one, its tables come in order of name.
+            let ready = if ready.is_empty() { scoped.keys().cloned().collect() } else { ready };
+            for name in ready {
+                if let Some(column) = scoped.remove(&name) {
+                    ordered.push((name, column));
+                }
+            }
+        }
+        ordered
+    }
+
+    fn scoped_but_root(&self) -> Vec<(QualifiedName, TenantColumn)> {
+        let mut scoped = self.scoped();
+        scoped.retain(|(name, _)| *name != self.root().table);
+        scoped
+    }
+
+    fn column(&self, table: &QualifiedName, column: &Ident) -> Option<&Column> {
+        self.catalog.table(table)?.column(column)
+    }
+
+    /// Whether this plan's cutover closes the table: it is not closed yet.
+    fn is_open(&self, table: &QualifiedName) -> bool {
+        self.catalog.table(table).is_none_or(|table| {
+            !table.force_row_security
+                || !is_ours(table)
+                || table.policies.iter().any(|policy| policy.name.as_str() == LEGACY_POLICY)
+        })
+    }
+
+    fn leaves(&self, table: &QualifiedName) -> Vec<QualifiedName> {
+        let partitions = self
+            .catalog
+            .table(table)
+            .filter(|table| !table.holds_rows())
+            .map(|table| table.children.clone())
+            .unwrap_or_default();
+        partitions.into_iter().filter(|leaf| self.catalog.table(leaf).is_some()).collect()
+    }
+
+    /// A name for an index, free among the relations of the schema.
+    fn index_name(&self, schema: &Ident, stem: &str, suffix: &str) -> Ident {
+        let taken = self.relations_of(schema);
+        free_name(stem, suffix, |name| taken.contains(name))
+    }
+
+    fn relations_of(&self, schema: &Ident) -> BTreeSet<&Ident> {
+        let catalog = &self.catalog;
+        let names = catalog.tables.keys().chain(catalog.views.keys()).chain(catalog.sequences.keys());
+        let relations = names.filter(|name| name.schema == *schema).map(|name| &name.name);
+        let indexes = catalog.tables.values().filter(|table| table.name.schema == *schema).flat_map(|table| {
+            table.keys.iter().map(|key| &key.name).chain(table.indexes.iter().map(|index| &index.name))
+        });
+        relations.chain(indexes).collect()
+    }
+
+    /// A name for a constraint, free in the table and in those that inherit from it.
+    fn constraint_name(&self, table: &QualifiedName, stem: &str, suffix: &str) -> Ident {
+        let mut names = BTreeSet::new();
+        let mut open = vec![table.clone()];
+        while let Some(table) = open.pop().and_then(|name| self.catalog.table(&name)) {
+            names.extend(table.checks.iter().map(|check| &check.name));
+            names.extend(table.foreign_keys.iter().map(|key| &key.name));
+            names.extend(table.keys.iter().map(|key| &key.name));
+            open.extend(table.children.iter().cloned());
+        }
+        free_name(stem, suffix, |name| names.contains(name))
+    }
+}
+
+fn free_name(stem: &str, suffix: &str, taken: impl Fn(&Ident) -> bool) -> Ident {
+    let plain = Ident::derived(stem, suffix);
+    if !taken(&plain) {
+        return plain;
+    }
+    let mut number = 2_u32;
+    loop {
+        let numbered = Ident::derived(stem, &format!("{suffix}{number}"));
+        if !taken(&numbered) {
+            return numbered;
+        }
+        number += 1;
+    }
+}

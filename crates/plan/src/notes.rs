@@ -1,0 +1,101 @@
+//! What the operator should know about a database that stops no plan.
+
+use std::collections::BTreeMap;
+
+use bastide_catalog::Catalog;
+use bastide_sql::{Ident, QualifiedName};
+
+use crate::{Class, Config, access::is_superuser, classify::Classification};
+
+pub(crate) fn of(catalog: &Catalog, config: &Config, classification: &Classification) -> Vec<String> {
+    let mut notes = Vec::new();
+    owners(catalog, classification, &mut notes);
+    logins(catalog, config, &mut notes);
+    rules(catalog, classification, &mut notes);
+    references(catalog, classification, &mut notes);
+    publications(catalog, classification, &mut notes);
+    if !catalog.event_triggers.is_empty() {
+        let names = listed(&catalog.event_triggers);
+        notes.push(format!("event triggers see every step that changes the schema: {names}"));
+    }
+    let open = catalog.default_privileges.iter().filter(|default| {
+        default.object == 'r' && default.acl.iter().any(|item| item.grantee.is_none())
+    });
+    for default in open {
+        let role = &default.role;
+        notes.push(format!("tables that {role} makes later will be open to PUBLIC, the application's login included"));
+    }
+    notes
+}
+
+fn owners(catalog: &Catalog, classification: &Classification, notes: &mut Vec<String>) {
+    let mut owned: BTreeMap<&Ident, usize> = BTreeMap::new();
+    for table in catalog.tables.values().filter(|table| classification.is_scoped(&table.name)) {
+        if is_superuser(catalog, &table.owner) {
+            *owned.entry(&table.owner).or_default() += 1;
+        }
+    }
+    for (owner, tables) in owned {
+        let tables = if tables == 1 { "1 scoped table belongs".to_owned() } else { format!("{tables} scoped tables belong") };
+        notes.push(format!("{tables} to the superuser {owner}, whom row security never binds"));
+    }
+}
+
+fn logins(catalog: &Catalog, config: &Config, notes: &mut Vec<String>) {
+    for (name, role) in catalog.roles.iter().filter(|(name, role)| role.login && **name != config.app_role) {
+        if *name == catalog.server.current_user {
+            continue;
+        }
+        if role.superuser {
+            notes.push(format!("the login {name} is a superuser: cutover cannot bind it; give its users another login"));
+        } else if role.bypass_rls {
+            notes.push(format!("the login {name} has BYPASSRLS: cutover cannot bind it"));
+        }
+    }
+}
+
+fn rules(catalog: &Catalog, classification: &Classification, notes: &mut Vec<String>) {
+    for table in catalog.tables.values().filter(|table| classification.is_scoped(&table.name)) {
+        if !table.rules.is_empty() {
+            let (name, rules) = (&table.name, listed(&table.rules));
+            notes.push(format!("{name} has rules, which act with its owner's rights: {rules}"));
+        }
+    }
+}
+
+/// Foreign keys between a scoped table and one that is not.
+fn references(catalog: &Catalog, classification: &Classification, notes: &mut Vec<String>) {
+    for table in catalog.tables.values() {
+        let Some(own) = classification.class(&table.name) else { continue };
+        for key in table.foreign_keys.iter().filter(|key| !key.inherited) {
+            let Some(theirs) = classification.class(&key.references) else { continue };
+            let (name, key, other) = (&table.name, &key.name, &key.references);
+            match (own, theirs) {
+                (Class::Scoped, Class::Closed) => notes.push(format!(
+                    "{name} references {other} by {key}, which is closed: the application can tell whether a key is there"
+                )),
+                (Class::Shared | Class::Closed, Class::Scoped) => notes.push(format!(
+                    "{name}, which is {own}, references the scoped {other} by {key}; the key stays as it is"
+                )),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn publications(catalog: &Catalog, classification: &Classification, notes: &mut Vec<String>) {
+    for publication in &catalog.publications {
+        let scoped: Vec<&QualifiedName> =
+            publication.tables.iter().filter(|table| classification.is_scoped(table)).collect();
+        if publication.all_tables || !scoped.is_empty() {
+            notes.push(format!(
+                "the publication {} sends rows of every tenant, and its subscribers need the tenant columns before the run",
+                publication.name
+            ));
+        }
+    }
+}
+
+fn listed(names: &[Ident]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,227 @@
+//! Assignment: every row gets its tenant, with evidence, while the shop goes on selling.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bastide_catalog::{ForeignKey, Table, TableKind};
+use bastide_sql::{Ident, QualifiedName, Sql};
+
+use super::{KEEPER, Planning, is_ours, not_null};
+use crate::{
+    ColumnOrigin, Phase, Step, TenantColumn,
+    inference::{Graph, assign_script},
+    quarantine::first_tenant,
+    steps::{
+        AddTenant, AddTenantColumn, Backfill, CreateContext, CreateTenantRoot, InferTenants, KeepLegacyWrites,
+        SetTenantDefault, TenantSource,
+    },
+};
+
+const PHASE: Phase = Phase::Assignment;
+
+pub(super) fn plan(planning: &mut Planning<'_>) {
+    // Policies rest on the context functions: where there are policies of ours, there is a context.
+    if !planning.catalog.tables.values().any(is_ours) {
+        let root_type = planning.root().key_type.clone();
+        planning.emit(PHASE, Step::CreateContext(CreateContext { root_type }));
+    }
+    create_root(planning);
+    if let Some(step) = planning.quarantine.clone() {
+        planning.emit(PHASE, Step::AddTenant(step));
+    }
+    add_columns(planning);
+    if !planning.root().new {
+        infer(planning);
+    }
+    if not_null_at_once(planning) {
+        not_null::plan(planning, PHASE);
+    }
+    set_defaults(planning);
+}
+
+/// Without a quarantine a legacy write may leave its row without a tenant, and must not fail: NOT NULL comes at cutover.
+pub(super) fn not_null_at_once(planning: &Planning<'_>) -> bool {
+    planning.root().new || planning.quarantine.is_some()
+}
+
+/// Whether any row may still be without a tenant, so that inference has something to do.
+pub(crate) fn needs_inference(planning: &Planning<'_>) -> bool {
+    !planning.root().new && planning.scoped_but_root().iter().any(|(table, column)| lacks_tenants(planning, table, column))
+}
+
+fn lacks_tenants(planning: &Planning<'_>, table: &QualifiedName, column: &TenantColumn) -> bool {
+    planning.column(table, &column.name).is_none_or(|column| !column.not_null)
+}
+
+fn create_root(planning: &mut Planning<'_>) {
+    let root = planning.root();
+    let Some(tenant) = root.first_tenant.as_ref().filter(|_| root.new) else { return };
+    let create =
+        CreateTenantRoot { table: root.table.clone(), key: root.key.clone(), key_type: root.key_type.clone() };
+    planning.emit(PHASE, Step::CreateTenantRoot(create));
+    let add: AddTenant = first_tenant(root, tenant);
+    planning.emit(PHASE, Step::AddTenant(add));
+}
+
+fn add_columns(planning: &mut Planning<'_>) {
+    let constant = planning.root().first_tenant.as_ref().map(|tenant| tenant.id.clone());
+    for (table, column) in planning.scoped_but_root() {
+        if column.origin != ColumnOrigin::Added || planning.column(&table, &column.name).is_some() {
+            continue;
+        }
+        let step =
+            AddTenantColumn { table, column: column.name, type_name: column.type_name, constant: constant.clone() };
+        planning.emit(PHASE, Step::AddTenantColumn(step));
+    }
+}
+
+fn infer(planning: &mut Planning<'_>) {
+    for (table, column) in planning.scoped_but_root() {
+        keep_legacy_writes(planning, table, column);
+    }
+    let targets: Vec<(QualifiedName, TenantColumn)> = parents_first(planning)
+        .into_iter()
+        .filter(|(table, column)| lacks_tenants(planning, table, column))
+        .filter(|(table, _)| planning.catalog.table(table).is_some_and(Table::holds_rows))
+        .collect();
+    if targets.is_empty() {
+        return;
+    }
+    let graph = Graph::build(&planning.catalog, planning.root(), &planning.classification.scoped());
+    let reads: Vec<QualifiedName> =
+        graph.nodes.iter().filter(|node| node.scoped).map(|node| node.table.clone()).collect();
+    let quarantine = planning.quarantine.as_ref().map(|step| step.id.clone());
+    // Rows that came in while the first pass ran, from parents it had not reached yet, are settled by the second.
+    for pass in [1, 2] {
+        let script = assign_script(&graph, quarantine.as_deref(), pass);
+        planning.emit(PHASE, Step::InferTenants(InferTenants { pass, script, reads: reads.clone() }));
+        for (table, column) in &targets {
+            if let Some(step) = backfill(planning, pass, table, column) {
+                planning.emit(PHASE, Step::Backfill(step));
+            }
+        }
+    }
+}
+
+fn keep_legacy_writes(planning: &mut Planning<'_>, table: QualifiedName, column: TenantColumn) {
+    let Some(found) = planning.catalog.table(&table) else { return };
+    // A trigger on a partitioned table is one on each partition, later ones included.
+    let covered = found.kind == TableKind::Partition
+        || found.triggers.iter().any(|trigger| trigger.name.as_str() == KEEPER);
+    if covered || !planning.is_open(&table) {
+        return;
+    }
+    let parents: Vec<TenantSource> = found
+        .foreign_keys
+        .iter()
+        .filter(|key| !key.inherited && !key.columns.contains(&column.name))
+        .filter_map(|key| source(planning, key))
+        .collect();
+    let always_given = planning.column(&table, &column.name).is_some_and(|column| column.not_null);
+    if always_given && parents.is_empty() {
+        return;
+    }
+    let step = KeepLegacyWrites {
+        table,
+        column: column.name,
+        type_name: column.type_name,
+        reused: column.origin == ColumnOrigin::Reused,
+        parents,
+        quarantine: planning.quarantine.as_ref().map(|step| step.id.clone()),
+    };
+    planning.emit(PHASE, Step::KeepLegacyWrites(step));
+}
+
+fn source(planning: &Planning<'_>, key: &ForeignKey) -> Option<TenantSource> {
+    let parent_tenant = planning.classification.tenant_column(&key.references)?.name.clone();
+    Some(TenantSource {
+        columns: key.columns.clone(),
+        parent: key.references.clone(),
+        parent_columns: key.referenced_columns.clone(),
+        parent_tenant,
+    })
+}
+
+fn backfill(
+    planning: &Planning<'_>,
+    pass: u32,
+    table: &QualifiedName,
+    column: &TenantColumn,
+) -> Option<Backfill> {
+    let found = planning.catalog.table(table)?;
+    let type_of = |name: &Ident| found.column(name).map(|column| column.type_name.clone());
+    // A key that holds the tenant column names no row while that column is empty.
+    let key = found.row_key().filter(|key| !key.columns.contains(&column.name));
+    let key = key.map(|key| key.columns.clone()).unwrap_or_default();
+    let key: Vec<_> = key.into_iter().filter_map(|name| type_of(&name).map(|kind| (name, kind))).collect();
+    Some(Backfill {
+        pass,
+        table: table.clone(),
+        column: column.name.clone(),
+        type_name: column.type_name.clone(),
+        key,
+        original_columns: found
+            .columns
+            .iter()
+            .map(|original| original.name.clone())
+            .filter(|name| *name != column.name)
+            .collect(),
+        reused: column.origin == ColumnOrigin::Reused,
+    })
+}
+
+/// Tables in an order in which what a row references is filled before the row itself, as far as cycles allow.
+fn parents_first(planning: &Planning<'_>) -> Vec<(QualifiedName, TenantColumn)> {
+    let mut open: BTreeMap<QualifiedName, TenantColumn> = planning.scoped_but_root().into_iter().collect();
+    let mut ordered = Vec::with_capacity(open.len());
+    while !open.is_empty() {
+        let mut ready: BTreeSet<QualifiedName> = open
+            .keys()
+            .filter(|name| {
+                planning.catalog.table(name).is_none_or(|table| {
+                    table.foreign_keys.iter().all(|key| key.references == table.name || !open.contains_key(&key.references))
+                })
+            })
+            .cloned()
+            .collect();
+        if ready.is_empty() {
+            // A cycle: one of its tables has to go first.
+            ready.extend(open.keys().next().cloned());
+        }
+        for name in ready {
+            if let Some(column) = open.remove(&name) {
+                ordered.push((name, column));
+            }
+        }
+    }
+    ordered
+}
+
+fn set_defaults(planning: &mut Planning<'_>) {
+    let constant = planning.root().first_tenant.as_ref().map(|tenant| tenant.id.clone());
+    for (table, column) in planning.scoped_but_root() {
+        let Some(found) = planning.column(&table, &column.name) else { continue };
+        // A default that legacy statements rely on stays until cutover.
+        let legacy = column.origin == ColumnOrigin::Reused && found.default.is_some();
+        if legacy || found.default.as_ref().is_some_and(reads_context) {
+            continue;
+        }
+        let step = SetTenantDefault {
+            table,
+            column: column.name,
+            type_name: column.type_name,
+            constant: constant.clone(),
+            previous: found.default.clone(),
+        };
+        planning.emit(PHASE, Step::SetTenantDefault(step));
+    }
+}
+
+/// Our own default, as the server prints it, with or without a constant to fall back on.
+pub(super) fn reads_context(default: &Sql) -> bool {
+    default.as_str().contains("bastide.current_tenant()")
+}
+
+/// The default that has a constant to fall back on.
+pub(super) fn falls_back(default: &Sql) -> bool {
+    default.as_str().contains("COALESCE")
+}
