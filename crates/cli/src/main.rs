@@ -1,1 +1,56 @@
-fn main() {}
+//! The `bastide` binary: reads the command line, runs one command, prints, and leaves with the exit code that says how it went.
+
+mod args;
+mod commands;
+mod context;
+mod exit;
+mod printer;
+mod progress;
+mod state;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{args::Cli, exit::Exit, printer::Printer};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` and `--version` come this way, too, and are no error.
+            let code = if error.use_stderr() { Exit::Unusable } else { Exit::Done };
+            return error.print().map_or(ExitCode::FAILURE, |()| code.into());
+        }
+    };
+    let printer = Printer::new(&cli.global);
+    log_to_stderr(cli.global.verbose, printer.color());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            printer.error(&anyhow::Error::new(error).context("cannot start the runtime"));
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(commands::run(cli)) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            printer.error(&error);
+            exit::of(&error).into()
+        }
+    }
+}
+
+fn log_to_stderr(verbose: u8, color: bool) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BASTIDE_LOG").unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new(format!(
+            "warn,bastide={level},bastide_engine={level},bastide_server={level},bastide_legacy={level}"
+        ))
+    });
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color).init();
+}

@@ -1,0 +1,247 @@
+//! The command line, as the contract in `docs/cli.md` has it.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use bastide_sql::{Ident, QualifiedName};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+#[derive(Parser)]
+#[command(
+    name = "bastide",
+    version,
+    about = "Moves a shop database to tenants that PostgreSQL itself keeps apart, proves it, and can take it all back.",
+    max_term_width = 110
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct Global {
+    /// The owner's connection, for `rls`: a URL or key=value pairs.
+    #[arg(long, env = "DATABASE_URL", global = true, hide_env_values = true, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    /// The application's own login, for `serve` and for probes.
+    #[arg(long, env = "BASTIDE_APP_URL", global = true, hide_env_values = true, value_name = "URL")]
+    pub(crate) app_url: Option<String>,
+    /// Settings with the names of these options (database_url, app_url, state_dir, app_role, listen).
+    #[arg(long, env = "BASTIDE_CONFIG", global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where plans, backups, reports and generated passwords are kept [default: .bastide].
+    #[arg(long, env = "BASTIDE_STATE_DIR", global = true, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// More detail on stderr; twice for each statement's time.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// No progress and no notices.
+    #[arg(long, global = true)]
+    pub(crate) quiet: bool,
+    #[arg(long, global = true, env = "NO_COLOR", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub(crate) no_color: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// A private PostgreSQL with a legacy shop, migrated before your eyes, then served.
+    Demo(DemoArgs),
+    /// Row level security for a database of your own.
+    #[command(subcommand)]
+    Rls(Rls),
+    /// The platform: storefront and admin API, and a page per merchant.
+    Serve(ServeArgs),
+    /// A completion script for your shell, on stdout.
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// Do not stay up: ask the API as two merchants, try to cross, print a JSON summary.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// 1 is about 12 merchants and 60,000 orders.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) scale: f64,
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The private PostgreSQL's folder [default: in the user's data directory].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Leave the data folder when done, and say how to look into it.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// [default: 127.0.0.1:8080, or a free port when that is taken]
+    #[arg(long, env = "BASTIDE_LISTEN", value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    /// [default: 127.0.0.1:8080]
+    #[arg(long, env = "BASTIDE_LISTEN", value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Rls {
+    /// Inspect, analyse, and write the plan for review. Changes nothing.
+    Plan {
+        #[command(flatten)]
+        planning: Planning,
+        /// Where the plan goes [default: <state-dir>/plan.toml]. A plan that is there keeps the answers given in it.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// List only what is open.
+        #[arg(long)]
+        open: bool,
+    },
+    /// Run the seven phases.
+    Migrate {
+        #[command(flatten)]
+        planning: Planning,
+        /// A reviewed plan; without it one is made, shown, and asked about.
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+        /// Print the very scripts that would run, and run none.
+        #[arg(long)]
+        dry_run: bool,
+        /// Stop after this phase.
+        #[arg(long, value_name = "PHASE")]
+        until: Option<bastide_plan::Phase>,
+        #[arg(long, value_enum, default_value_t = OnFailure::Rollback)]
+        on_failure: OnFailure,
+        /// How the backup is verified.
+        #[arg(long, value_enum, default_value_t = VerifyBackup::Restore)]
+        verify_backup: VerifyBackup,
+        /// You have a backup of your own, and say so.
+        #[arg(long, conflicts_with = "verify_backup")]
+        no_backup: bool,
+        #[command(flatten)]
+        yes: Yes,
+    },
+    /// Posture and probes: is this database isolated?
+    Validate {
+        /// Without a login of its own, probe by SET ROLE; weaker, and the result says so.
+        #[arg(long, value_name = "ROLE", value_parser = ident)]
+        app_role: Option<Ident>,
+        /// Only what is safe on a busy production database.
+        #[arg(long)]
+        production: bool,
+    },
+    /// Where the newest run stands.
+    Status {
+        #[command(flatten)]
+        run: RunId,
+    },
+    /// Go on with a run that was stopped or killed.
+    Resume {
+        #[command(flatten)]
+        run: RunId,
+    },
+    /// Undo, exactly.
+    Rollback {
+        #[command(flatten)]
+        run: RunId,
+        /// Undo only what came after this phase.
+        #[arg(long, value_name = "PHASE")]
+        to: Option<bastide_plan::Phase>,
+        #[command(flatten)]
+        yes: Yes,
+    },
+    /// End the legacy login's unfiltered access.
+    Cutover {
+        #[command(flatten)]
+        run: RunId,
+        #[command(flatten)]
+        yes: Yes,
+    },
+    /// Discard the run's journal; rollback ends here.
+    Finish {
+        #[command(flatten)]
+        run: RunId,
+        #[command(flatten)]
+        yes: Yes,
+    },
+    /// The run's report: HTML into the state folder, a summary here.
+    Report {
+        #[command(flatten)]
+        run: RunId,
+        /// Where the HTML goes.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct Planning {
+    /// The table whose rows are the tenants, as the catalog has it: schema.Table.
+    #[arg(long, value_name = "SCHEMA.TABLE", value_parser = qualified)]
+    pub(crate) tenant_root: Option<QualifiedName>,
+    /// Make a table for the tenants (in schema public unless you name one); all there is belongs to its first row.
+    #[arg(long, value_name = "NAME", conflicts_with = "tenant_root")]
+    pub(crate) new_tenant_root: Option<String>,
+    /// The application's login.
+    #[arg(long, value_name = "ROLE", value_parser = ident)]
+    pub(crate) app_role: Option<Ident>,
+    /// Answer every open question with its safe default.
+    #[arg(long)]
+    pub(crate) accept_defaults: bool,
+    #[arg(long, value_name = "SCHEMA", value_parser = ident)]
+    pub(crate) exclude_schema: Vec<Ident>,
+    #[arg(long, value_name = "SCHEMA.TABLE", value_parser = qualified)]
+    pub(crate) exclude_table: Vec<QualifiedName>,
+}
+
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Yes {
+    /// Do not ask.
+    #[arg(long, short = 'y')]
+    pub(crate) yes: bool,
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct RunId {
+    /// [default: the newest run]
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnFailure {
+    Rollback,
+    Stop,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VerifyBackup {
+    List,
+    Restore,
+}
+
+fn qualified(text: &str) -> Result<QualifiedName, String> {
+    text.parse().map_err(|error: bastide_sql::QualifiedNameError| error.to_string())
+}
+
+fn ident(text: &str) -> Result<Ident, String> {
+    Ident::new(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

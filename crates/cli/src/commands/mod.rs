@@ -1,0 +1,22 @@
+//! One file per command.
+
+mod completions;
+mod demo;
+mod rls;
+mod serve;
+
+use crate::{
+    args::{Cli, Command},
+    context::Context,
+    exit::Exit,
+};
+
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let context = Context::new(cli.global)?;
+    match cli.command {
+        Command::Demo(args) => demo::run(&context, &args).await,
+        Command::Rls(command) => rls::run(&context, command).await,
+        Command::Serve(args) => serve::run(&context, &args).await,
+        Command::Completions { shell } => completions::run(&context, shell),
+    }
+}

@@ -1,0 +1,31 @@
+//! `bastide rls …`
+
+mod end;
+mod migrate;
+mod plan;
+mod report;
+mod resume;
+mod status;
+mod validate;
+
+use crate::{args::Rls, context::Context, exit::Exit};
+
+use migrate::finished;
+pub(crate) use migrate::held_rows_of;
+
+pub(crate) async fn run(context: &Context, command: Rls) -> anyhow::Result<Exit> {
+    match command {
+        Rls::Plan { planning, output, open } => plan::run(context, &planning, output, open).await,
+        Rls::Migrate { planning, plan, dry_run, until, on_failure, verify_backup, no_backup, yes } => {
+            let how = migrate::How { dry_run, until, on_failure, verify_backup, no_backup, yes };
+            migrate::run(context, &planning, plan, how).await
+        }
+        Rls::Validate { app_role, production } => validate::run(context, app_role, production).await,
+        Rls::Status { run } => status::run(context, &run).await,
+        Rls::Resume { run } => resume::run(context, &run).await,
+        Rls::Rollback { run, to, yes } => end::rollback(context, &run, to, yes).await,
+        Rls::Cutover { run, yes } => end::cutover(context, &run, yes).await,
+        Rls::Finish { run, yes } => end::finish(context, &run, yes).await,
+        Rls::Report { run, output } => report::run(context, &run, output).await,
+    }
+}

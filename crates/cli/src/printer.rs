@@ -1,0 +1,112 @@
+//! The one place that prints: data on stdout, everything said about it on stderr.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one printer")]
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::args::{Format, Global};
+
+#[derive(Clone)]
+pub(crate) struct Printer {
+    format: Format,
+    quiet: bool,
+    color: bool,
+}
+
+impl Printer {
+    pub(crate) fn new(global: &Global) -> Self {
+        let color = !global.no_color && io::stderr().is_terminal();
+        Self { format: global.format, quiet: global.quiet, color }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    pub(crate) fn quiet(&self) -> bool {
+        self.quiet
+    }
+
+    pub(crate) fn color(&self) -> bool {
+        self.color
+    }
+
+    /// The command's result, in the format asked for.
+    pub(crate) fn result<T: Serialize>(
+        &self,
+        value: &T,
+        text: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        match self.format {
+            Format::Json => println!("{}", serde_json::to_string_pretty(value)?),
+            Format::Text => {
+                let text = text();
+                println!("{}", text.trim_end());
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn json<T: Serialize>(&self, value: &T) -> anyhow::Result<()> {
+        println!("{}", serde_json::to_string_pretty(value)?);
+        Ok(())
+    }
+
+    pub(crate) fn raw(&self, text: &str) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Something worth knowing, on stderr.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+
+    pub(crate) fn error(&self, error: &anyhow::Error) {
+        let label = if self.color { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
+        eprintln!("{label} {}", sentence(error));
+    }
+
+    /// Asks on the terminal; without one the answer is no, and the caller says which option answers.
+    pub(crate) fn confirm(&self, question: &str) -> anyhow::Result<bool> {
+        if !io::stdin().is_terminal() {
+            return Ok(false);
+        }
+        eprint!("{question} [y/N] ");
+        io::stderr().flush()?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+}
+
+/// The chain of causes as one sentence, without what a cause repeats of the one above it.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sentence;
+
+    #[test]
+    fn causes_are_told_once() {
+        let error = anyhow::anyhow!("no route").context("cannot reach db: no route").context("plan failed");
+        assert_eq!(sentence(&error), "plan failed: cannot reach db: no route");
+    }
+}
