@@ -46,7 +46,7 @@ fn compare(path: &str, left: &Value, right: &Value, lines: &mut Vec<String>) {
         }
         _ => match (by_name(left), by_name(right)) {
             (Some(left), Some(right)) => compare_named(path, &left, &right, lines),
-            _ => lines.push(format!("{path}: {left} → {right}")),
+            _ => lines.push(format!("{path}: {} → {}", shown(left), shown(right))),
         },
     }
 }
@@ -56,12 +56,12 @@ fn compare_named(path: &str, left: &[(&str, &Value)], right: &[(&str, &Value)], 
     for (name, value) in left {
         match find(right, name) {
             Some(at) => compare(&format!("{path}, {name}"), value, right[at].1, lines),
-            None => lines.push(format!("{path}, {name}: is gone (was {value})")),
+            None => lines.push(format!("{path}, {name}: is gone (was {})", shown(value))),
         }
     }
     for (name, value) in right {
         if find(left, name).is_none() {
-            lines.push(format!("{path}, {name}: is new ({value})"));
+            lines.push(format!("{path}, {name}: is new ({})", shown(value)));
         }
     }
     let order = |list: &[(&str, &Value)], others: &[(&str, &Value)]| -> Vec<String> {
@@ -80,5 +80,22 @@ fn by_name(list: &Value) -> Option<Vec<(&str, &Value)>> {
         Value::Null => Some(Vec::new()),
         Value::Array(items) => items.iter().map(|item| Some((item.get("name")?.as_str()?, item))).collect(),
         _ => None,
+    }
+}
+
+/// As JSON, without what says nothing.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::Object(fields) => {
+            let said = fields.iter().filter(|(_, value)| match value {
+                Value::Null | Value::Bool(false) => false,
+                Value::Array(items) => !items.is_empty(),
+                _ => true,
+            });
+            let said: Vec<String> = said.map(|(name, value)| format!("{name}: {value}")).collect();
+            said.join(", ")
+        }
+        _ => value.to_string(),
     }
 }

@@ -5,6 +5,7 @@
 //! renders nothing itself: types, defaults, predicates and constraint definitions are the server's own words
 //! (`format_type`, `pg_get_expr`, `pg_get_constraintdef`).
 
+mod as_pairs;
 mod aspects;
 mod diff;
 mod fingerprint;

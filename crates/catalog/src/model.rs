@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use bastide_sql::{Ident, QualifiedName, Sql};
 use serde::{Deserialize, Serialize};
 
+use crate::as_pairs;
+
 /// A type as the server prints it (`format_type`), for example `character varying(20)` or `public."Mood"`.
 pub type TypeName = Sql;
 
@@ -408,28 +410,5 @@ impl Table {
     #[must_use]
     pub fn holds_rows(&self) -> bool {
         self.kind != TableKind::Partitioned
-    }
-}
-
-/// JSON and TOML want string keys; these maps are written as lists of their values' names and values.
-mod as_pairs {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(crate) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
-        map: &BTreeMap<K, V>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(map)
-    }
-
-    pub(crate) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
-    where
-        K: Deserialize<'de> + Ord,
-        V: Deserialize<'de>,
-        D: Deserializer<'de>,
-    {
-        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
     }
 }

@@ -39,15 +39,18 @@ pub enum ReadError {
     Changing { what: &'static str },
 }
 
+/// Under a loop that does nothing but CREATE and DROP one attempt in six fails; of eight in a row, one in a million.
+const ATTEMPTS: u32 = 8;
+
 /// Reads everything outside the system's schemas and `bastide`, as of one moment.
 ///
 /// # Errors
-/// When the connection fails, or the schema keeps changing under three attempts.
+/// When the connection fails, or the schema changes under every attempt.
 pub async fn read(client: &mut Client) -> Result<Catalog, ReadError> {
     let mut attempt = 1;
     loop {
         match snapshot(client).await {
-            Err(error) if attempt < 3 && error.is_passing() => attempt += 1,
+            Err(error) if attempt < ATTEMPTS && error.is_passing() => attempt += 1,
             outcome => return outcome,
         }
     }

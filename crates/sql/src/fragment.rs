@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn arguments_fill_the_template_in_order() {
         let columns = [Ident::constant("a"), Ident::constant("B")];
-        let text = sql!("SELECT {} FROM t WHERE x = {} LIMIT {}", join(&columns, ", "), Literal::text("{}"), 5_u32);
+        let text =
+            sql!("SELECT {} FROM t WHERE x = {} LIMIT {}", join(&columns, ", "), Literal::text("{}"), 5_u32);
         assert_eq!(text.as_str(), r#"SELECT "a", "B" FROM t WHERE x = '{}' LIMIT 5"#);
     }
 }

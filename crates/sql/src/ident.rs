@@ -174,7 +174,11 @@ impl FromStr for QualifiedName {
         let malformed = || QualifiedNameError::Malformed(text.to_owned());
         let (schema, rest) = part(text).ok_or_else(malformed)?;
         let Some(rest) = rest.strip_prefix('.') else {
-            return Err(if rest.is_empty() { QualifiedNameError::NoSchema(text.to_owned()) } else { malformed() });
+            return Err(if rest.is_empty() {
+                QualifiedNameError::NoSchema(text.to_owned())
+            } else {
+                malformed()
+            });
         };
         let (name, rest) = part(rest).ok_or_else(malformed)?;
         if !rest.is_empty() {

@@ -4,6 +4,8 @@
 //! implement [`Fragment`]. `&str` and `String` do not, so a name read from a catalog or typed by a user can only
 //! reach the server as an [`Ident`] or a [`Literal`]. Nothing here does I/O.
 
+#[cfg(test)]
+mod against_server;
 mod fragment;
 mod ident;
 mod literal;
