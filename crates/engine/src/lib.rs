@@ -1,1 +1,48 @@
-//! 
+//! Runs a plan: takes the lock, keeps the journal, sends each step's script, undoes it, picks up where a killed run
+//! stopped, and takes the backup.
+//!
+//! Nothing here prints. Whoever starts a run passes a [`Listener`] and gets [`Event`]s; what happened is also in the
+//! journal (schema `bastide`), which [`status`] reads back as a [`RunRecord`] and its [`StepRecord`]s. The only way to a connection
+//! that may change something is [`MigrationGuard`], which holds the advisory lock.
+
+mod app_login;
+mod backup;
+mod blockers;
+mod bootstrap;
+mod cutover;
+mod dry_run;
+mod error;
+mod event;
+mod fault;
+mod fingerprint;
+mod finish;
+mod guard;
+mod journal;
+mod message;
+mod options;
+mod phases;
+mod planning;
+mod read_run;
+
+mod rollback;
+mod run;
+mod runner;
+mod server_said;
+#[cfg(test)]
+mod test_plan;
+mod tools;
+
+pub use bastide_record::{BackupRecord, PhaseRecord, RunRecord, RunState, StepRecord, StepState};
+pub use cutover::cutover;
+pub use dry_run::{RenderedStep, dry_run};
+pub use error::EngineError;
+pub use event::{Event, Listener};
+pub use finish::finish;
+pub use guard::MigrationGuard;
+pub use options::{BackupChoice, MigrateOptions, OnFailure, Place};
+pub use planning::make_plan;
+pub use read_run::{read_run, status};
+pub use rollback::{Undone, rollback};
+pub use run::{RunOutcome, migrate, resume};
+pub use runner::Patience;
+pub use server_said::ServerSaid;

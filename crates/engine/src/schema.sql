@@ -1,9 +1,11 @@
 -- What Bastide keeps in the database it migrates. Created in one transaction before the first step; owned by the NOLOGIN
 -- role bastide_owner. The application's login can reach none of these tables.
-CREATE SCHEMA bastide AUTHORIZATION bastide_owner;
+-- A run that was rolled back leaves its history behind, so each object is made only where it is missing.
+CREATE SCHEMA IF NOT EXISTS bastide AUTHORIZATION bastide_owner;
 GRANT USAGE ON SCHEMA bastide TO PUBLIC;
+SET LOCAL ROLE bastide_owner;
 
-CREATE TABLE bastide.run (
+CREATE TABLE IF NOT EXISTS bastide.run (
     id          uuid PRIMARY KEY,
     format      integer NOT NULL,          -- of the journal; a newer binary reads older ones
     bastide     text NOT NULL,             -- version of the binary that began it
@@ -18,7 +20,7 @@ CREATE TABLE bastide.run (
     ended_at    timestamptz
 );
 
-CREATE TABLE bastide.journal (
+CREATE TABLE IF NOT EXISTS bastide.journal (
     run_id      uuid NOT NULL REFERENCES bastide.run,
     step        text NOT NULL,             -- identity: never its position
     ordinal     integer NOT NULL,          -- order in which steps ran; undone in reverse
@@ -40,7 +42,7 @@ CREATE TABLE bastide.journal (
 );
 
 -- Evidence: each path by which rows got a tenant (or did not).
-CREATE TABLE bastide.rule (
+CREATE TABLE IF NOT EXISTS bastide.rule (
     run_id      uuid NOT NULL REFERENCES bastide.run,
     id          integer NOT NULL,
     relation    text NOT NULL,             -- quoted as in SQL, schema included
@@ -49,7 +51,7 @@ CREATE TABLE bastide.rule (
     PRIMARY KEY (run_id, id)
 );
 
-CREATE TABLE bastide.assignment (
+CREATE TABLE IF NOT EXISTS bastide.assignment (
     run_id      uuid NOT NULL,
     seq         bigint GENERATED ALWAYS AS IDENTITY,
     relation    text NOT NULL,             -- as rule.relation
@@ -59,7 +61,7 @@ CREATE TABLE bastide.assignment (
     PRIMARY KEY (run_id, relation, seq)
 );
 
-CREATE TABLE bastide.held (
+CREATE TABLE IF NOT EXISTS bastide.held (
     run_id      uuid NOT NULL,
     seq         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     relation    text NOT NULL,
@@ -71,7 +73,7 @@ CREATE TABLE bastide.held (
     restored_at timestamptz
 );
 
-CREATE TABLE bastide.scope (
+CREATE TABLE IF NOT EXISTS bastide.scope (
     schema        text NOT NULL,
     "table"       text NOT NULL,
     tenant_column text NOT NULL,
@@ -79,7 +81,7 @@ CREATE TABLE bastide.scope (
     PRIMARY KEY (schema, "table")
 );
 
-CREATE TABLE bastide.audit (
+CREATE TABLE IF NOT EXISTS bastide.audit (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     actor       text NOT NULL DEFAULT session_user,
@@ -87,3 +89,5 @@ CREATE TABLE bastide.audit (
     object      text,
     detail      jsonb
 );
+
+RESET ROLE;

@@ -1,0 +1,99 @@
+//! Who is in the way of a lock: asked after we stepped back, so that the operator knows whom to talk to.
+
+use bastide_plan::Script;
+use bastide_sql::{LockMode, sql};
+use tokio_postgres::Client;
+
+/// Up to three sessions, the oldest transaction first. Nothing that goes wrong here may stop the run: then nobody is named.
+pub(crate) async fn blockers(client: &Client, script: &Script) -> Vec<String> {
+    let relations: Vec<String> =
+        script.locked.iter().map(|name| sql!("{}", name).as_str().to_owned()).collect();
+    let modes = conflicting(script.lock.unwrap_or(LockMode::RowExclusive));
+    let found = client.query(QUERY, &[&relations, &modes]).await;
+    match found {
+        Ok(rows) => rows.iter().filter_map(|row| row.try_get(0).ok()).collect(),
+        Err(error) => {
+            tracing::debug!(%error, "could not ask who holds the lock");
+            Vec::new()
+        }
+    }
+}
+
+/// Row locks are not in pg_locks, so where no table lock conflicts, whoever writes to the table is named instead.
+const QUERY: &str = "
+WITH RECURSIVE wanted(oid) AS (
+    SELECT pg_catalog.to_regclass(name)::oid FROM unnest($1::text[]) AS name
+  UNION
+    SELECT i.inhrelid FROM pg_inherits i JOIN wanted w ON i.inhparent = w.oid
+), holders AS (
+    SELECT l.pid, bool_or(l.mode = ANY($2::text[])) AS conflicts
+      FROM pg_locks l
+     WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
+       AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+       AND l.relation IN (SELECT w.oid FROM wanted w)
+       AND (l.mode = ANY($2::text[]) OR l.mode IN ('RowExclusiveLock', 'RowShareLock'))
+     GROUP BY l.pid
+)
+SELECT format('pid %s (%s%s, in a transaction for %s s%s)',
+              a.pid, coalesce(a.usename, a.backend_type),
+              CASE WHEN a.application_name <> '' THEN ', ' || a.application_name ELSE '' END,
+              coalesce(round(extract(epoch FROM clock_timestamp() - a.xact_start))::text, '?'),
+              CASE WHEN a.query <> '' THEN ': ' || left(regexp_replace(regexp_replace(a.query, '''[^'']*''?', '''…''', 'g'), '\\s+', ' ', 'g'), 60) ELSE '' END)
+  FROM holders h JOIN pg_stat_activity a USING (pid)
+ WHERE h.conflicts OR NOT EXISTS (SELECT 1 FROM holders o WHERE o.conflicts)
+ ORDER BY a.xact_start NULLS LAST
+ LIMIT 3";
+
+/// The modes that keep others (and us) from `mode`: PostgreSQL's table of conflicting lock modes.
+fn conflicting(mode: LockMode) -> Vec<&'static str> {
+    const NAMES: [&str; 8] = [
+        "AccessShareLock",
+        "RowShareLock",
+        "RowExclusiveLock",
+        "ShareUpdateExclusiveLock",
+        "ShareLock",
+        "ShareRowExclusiveLock",
+        "ExclusiveLock",
+        "AccessExclusiveLock",
+    ];
+    let picked: &[usize] = match mode {
+        LockMode::AccessShare => &[7],
+        LockMode::RowShare => &[6, 7],
+        LockMode::RowExclusive => &[4, 5, 6, 7],
+        LockMode::ShareUpdateExclusive => &[3, 4, 5, 6, 7],
+        LockMode::Share => &[2, 3, 5, 6, 7],
+        LockMode::ShareRowExclusive => &[2, 3, 4, 5, 6, 7],
+        LockMode::Exclusive => &[1, 2, 3, 4, 5, 6, 7],
+        LockMode::AccessExclusive => &[0, 1, 2, 3, 4, 5, 6, 7],
+    };
+    picked.iter().map(|at| NAMES[*at]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conflicts_are_mutual() {
+        let all = [
+            LockMode::AccessShare,
+            LockMode::RowShare,
+            LockMode::RowExclusive,
+            LockMode::ShareUpdateExclusive,
+            LockMode::Share,
+            LockMode::ShareRowExclusive,
+            LockMode::Exclusive,
+            LockMode::AccessExclusive,
+        ];
+        let names: Vec<&str> = conflicting(LockMode::AccessExclusive);
+        for (i, one) in all.into_iter().enumerate() {
+            for (j, other) in all.into_iter().enumerate() {
+                assert_eq!(
+                    conflicting(one).contains(&names[j]),
+                    conflicting(other).contains(&names[i]),
+                    "{one} and {other}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The moment the legacy login loses its unfiltered access. A short window of its own, after the seven phases: it can
+//! fail, be undone and be tried again without touching them.
+
+use std::time::Instant;
+
+use bastide_catalog::Catalog;
+use bastide_plan::{LinkSurvey, Phase, Plan, Step};
+use bastide_sql::{Sql, join, sql};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::{
+    EngineError, Event, Listener, MigrationGuard, PhaseRecord, Place, RunOutcome, RunRecord, RunState,
+    journal,
+    phases::validation,
+    read_run, rollback,
+    run::{outcome, run_steps, stopped, wrong},
+};
+
+/// Cuts over the newest run (or `id`), which must be pending cutover. A failure undoes what cutover did, and the run is
+/// pending cutover again.
+///
+/// # Errors
+/// [`EngineError::Crossing`] when, on the rows there are now, too many references join two tenants.
+pub async fn cutover(
+    place: &Place,
+    id: Option<Uuid>,
+    listener: Listener<'_>,
+) -> Result<RunOutcome, EngineError> {
+    let mut guard = MigrationGuard::acquire(&place.target).await?;
+    let (run, _) = read_run(guard.client(), id).await?;
+    match run.state {
+        RunState::PendingCutover => {}
+        RunState::CutOver => {
+            return Err(wrong(&run, "it is cut over already; `bastide rls finish` ends it for good"));
+        }
+        RunState::Running | RunState::Stopped => {
+            return Err(wrong(&run, "its seven phases are not done; `bastide rls resume` goes on"));
+        }
+        RunState::RollingBack => return Err(wrong(&run, "`bastide rls rollback` ends it")),
+        RunState::RolledBack | RunState::Finished => return Err(wrong(&run, "there is nothing to cut over")),
+    }
+    guard.begin(run.id).await?;
+    let catalog = bastide_catalog::read(guard.client_mut()).await?;
+    guard.settle().await?;
+    boundary_holds(&guard, &run.plan, &catalog, listener).await?;
+    still_in_use(&guard, &run.plan, listener).await?;
+    go_on(guard, place, run, listener).await
+}
+
+/// The steps and the proof; also where a killed cutover goes on.
+pub(crate) async fn go_on(
+    mut guard: MigrationGuard,
+    place: &Place,
+    run: RunRecord,
+    listener: Listener<'_>,
+) -> Result<RunOutcome, EngineError> {
+    let begun = Instant::now();
+    let phase = Phase::Cutover;
+    journal::run_is(guard.client(), run.id, RunState::Running, phase, None).await?;
+    listener(&Event::PhaseStarted { phase, steps: run.plan.steps_of(phase).count() });
+    let verdict = match carry_out(&mut guard, place, &run, listener).await {
+        Ok(verdict) => verdict,
+        Err(cause @ (EngineError::Blocked { .. } | EngineError::Lost { .. })) => {
+            return Err(stopped(&mut guard, run.id, phase, cause).await);
+        }
+        Err(cause) => {
+            let text = format!("cutover failed ({cause}) and is undone");
+            listener(&Event::Notice { text });
+            let undone = rollback::carry_out(
+                &mut guard,
+                place,
+                run.id,
+                Some(Phase::Optimisation),
+                Some(&cause),
+                listener,
+            )
+            .await;
+            return Err(match undone {
+                Ok(_) => EngineError::RolledBack(Box::new(cause)),
+                Err(error) => {
+                    EngineError::RollbackFailed { cause: Box::new(cause), rollback: Box::new(error) }
+                }
+            });
+        }
+    };
+    let took = begun.elapsed();
+    journal::phase_took(guard.client(), run.id, &PhaseRecord { phase, seconds: took.as_secs_f64() }).await?;
+    journal::run_is(guard.client(), run.id, RunState::CutOver, phase, None).await?;
+    listener(&Event::PhaseDone { phase, took });
+    outcome(&guard, run.id, Some(verdict)).await
+}
+
+async fn carry_out(
+    guard: &mut MigrationGuard,
+    place: &Place,
+    run: &RunRecord,
+    listener: Listener<'_>,
+) -> Result<bastide_verify::Verdict, EngineError> {
+    run_steps(guard, place, run.id, Phase::Cutover, listener).await?;
+    validation::verify(guard, place, &run.plan, Phase::Cutover, listener).await
+}
+
+/// Legacy statements may have crossed tenants since the survey. What hold_aside moves away is said; more than 1 % of a
+/// table is no dirt but a wrong boundary.
+async fn boundary_holds(
+    guard: &MigrationGuard,
+    plan: &Plan,
+    catalog: &Catalog,
+    listener: Listener<'_>,
+) -> Result<(), EngineError> {
+    let moves = plan.steps.iter().any(|planned| matches!(planned.step, Step::HoldAside(_)));
+    for link in &plan.links {
+        let Some(query) = crossing(plan, catalog, link) else { continue };
+        let (crossing, rows) = count(guard.client(), &query).await?;
+        if crossing == 0 {
+            continue;
+        }
+        let what = format!(
+            "{crossing} of {rows} rows of {} refer to another tenant's row of {} ({})",
+            link.table, link.references, link.foreign_key
+        );
+        if crossing.saturating_mul(100) > rows || !moves {
+            return Err(EngineError::Crossing(what));
+        }
+        listener(&Event::Notice { text: format!("{what}; they are held aside") });
+    }
+    Ok(())
+}
+
+fn crossing(plan: &Plan, catalog: &Catalog, link: &LinkSurvey) -> Option<Sql> {
+    let tenant = |table| plan.tables.get(table).and_then(|decision| decision.tenant_column.as_ref());
+    let (child, parent) = (tenant(&link.table)?, tenant(&link.references)?);
+    let table = catalog.table(&link.table)?;
+    let key = table.foreign_keys.iter().find(|key| key.name == link.foreign_key)?;
+    let on: Vec<Sql> = key
+        .columns
+        .iter()
+        .zip(&key.referenced_columns)
+        .map(|(from, to)| sql!("c.{} = p.{}", from, to))
+        .collect();
+    Some(sql!(
+        "SELECT (SELECT count(*) FROM {} AS c JOIN {} AS p ON {} WHERE c.{} <> p.{}), (SELECT count(*) FROM {})",
+        link.table,
+        link.references,
+        join(on, " AND "),
+        child.name,
+        parent.name,
+        link.table
+    ))
+}
+
+async fn count(client: &Client, query: &Sql) -> Result<(i64, i64), EngineError> {
+    let doing = "counting references that cross tenants";
+    let row = client.query_one(query.as_str(), &[]).await.map_err(EngineError::server(doing))?;
+    let number = |at: usize| row.try_get::<_, i64>(at).map_err(EngineError::server(doing));
+    Ok((number(0)?, number(1)?))
+}
+
+/// One look is no proof that nobody uses the legacy login; whoever is seen is named.
+async fn still_in_use(
+    guard: &MigrationGuard,
+    plan: &Plan,
+    listener: Listener<'_>,
+) -> Result<(), EngineError> {
+    let doing = "looking for sessions of legacy logins";
+    let rows = guard
+        .client()
+        .query(
+            "SELECT format('login %s%s is connected (%s session(s), last active %s); %s', a.usename, CASE WHEN bool_or(r.rolsuper) THEN ', a superuser,' ELSE '' END, count(*), to_char(max(coalesce(a.state_change, a.backend_start)), 'YYYY-MM-DD HH24:MI:SS TZ'), CASE WHEN bool_or(r.rolsuper OR r.rolbypassrls) THEN 'no policy can bind it: give the application another login' ELSE 'after cutover it sees no rows without a tenant context' END) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.usename <> $1 AND a.backend_type = 'client backend' GROUP BY a.usename ORDER BY a.usename",
+            &[&plan.config.app_role.as_str()],
+        )
+        .await
+        .map_err(EngineError::server(doing))?;
+    for row in rows {
+        listener(&Event::Notice { text: row.try_get(0).map_err(EngineError::server(doing))? });
+    }
+    let text =
+        format!("{} is a superuser, which no policy binds: keep it for migrations only", guard.login());
+    listener(&Event::Notice { text });
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Everything that can stop the engine, with the exit code of DESIGN.md §5 that belongs to it.
+
+use std::path::PathBuf;
+
+use bastide_plan::{Phase, StepId};
+
+use crate::ServerSaid;
+
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error(transparent)]
+    Connect(#[from] bastide_connect::ConnectError),
+    #[error(
+        "another Bastide run holds the lock of database {database}: {holder}. Wait for it, or look at it with `bastide rls status`"
+    )]
+    Busy { database: String, holder: String },
+    #[error("{login} may not migrate database {database}: {missing}. {help}")]
+    MayNot { login: String, database: String, missing: String, help: String },
+    #[error("{0}")]
+    Preflight(String),
+    #[error(
+        "the plan is stale: {changes}. Make it again with `bastide rls plan`; the answers you gave are kept"
+    )]
+    Stale { changes: String },
+    #[error("the plan belongs to database {planned}, and this is {found}")]
+    OtherDatabase { planned: String, found: String },
+    #[error(
+        "{count} open question(s), first: {first}. Answer them in the plan file, or take the safe answers with `--accept-defaults`"
+    )]
+    OpenQuestions { count: usize, first: String },
+    #[error(transparent)]
+    Refused(#[from] bastide_plan::Refusal),
+    #[error(transparent)]
+    Catalog(#[from] bastide_catalog::ReadError),
+    #[error(transparent)]
+    Survey(#[from] bastide_legacy::SurveyError),
+    #[error(transparent)]
+    Verify(#[from] bastide_verify::VerifyError),
+    #[error("there is no run in this database; begin one with `bastide rls migrate`")]
+    NoRun,
+    #[error("there is no run {0} in this database; `bastide rls status` shows the newest")]
+    NoSuchRun(uuid::Uuid),
+    #[error("run {run} is {state} (phase {phase}): {next}")]
+    WrongState { run: uuid::Uuid, state: &'static str, phase: Phase, next: &'static str },
+    #[error(
+        "this database is migrated already (run {run}, {state}); `bastide rls rollback` undoes it, `bastide rls cutover` and `bastide rls finish` end it"
+    )]
+    Migrated { run: uuid::Uuid, state: &'static str },
+    #[error("`{step}` did not get its lock in {tries} tries ({seconds} s). In its way: {blockers}")]
+    Blocked { step: StepId, tries: u32, seconds: u64, blockers: String },
+    #[error("`{step}` failed: {said}")]
+    Step { step: StepId, said: ServerSaid },
+    #[error(
+        "the connection was lost in `{step}` and did not come back: {cause}. `bastide rls status` says where the run stands"
+    )]
+    Lost { step: StepId, cause: String },
+    #[error("{doing} failed: {said}")]
+    Server { doing: &'static str, said: ServerSaid },
+    #[error("the journal of run {run} cannot be read: {what}")]
+    Journal { run: uuid::Uuid, what: String },
+    #[error(transparent)]
+    NoTool(#[from] bastide_postgres::PostgresError),
+    #[error("{program} failed: {said}")]
+    Tool { program: &'static str, said: String },
+    #[error("the backup {path} is not whole: {what}")]
+    BadBackup { path: PathBuf, what: String },
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("not isolated: {findings} finding(s), {breaches} breach(es); first: {first}")]
+    NotIsolated { findings: usize, breaches: usize, first: String, verdict: Box<bastide_verify::Verdict> },
+    #[error("the root is no tenant boundary any more: {0}. Nothing was changed")]
+    Crossing(String),
+    #[error(
+        "rollback would lose rows the old schema cannot hold: {0}. Nothing was changed; mend these rows, then type `bastide rls rollback` again"
+    )]
+    NotRestorable(String),
+    #[error("rolled back, but the schema is not what it was; first difference: {0}")]
+    NotAsBefore(String),
+    #[error("the run failed and was rolled back: {0}")]
+    RolledBack(#[source] Box<EngineError>),
+    #[error("the run stopped: {cause}. `bastide rls resume` goes on, `bastide rls rollback` undoes it")]
+    Stopped {
+        #[source]
+        cause: Box<EngineError>,
+    },
+    #[error(
+        "the run failed ({cause}), and rolling it back failed, too: {rollback}. `bastide rls rollback` tries again"
+    )]
+    RollbackFailed {
+        cause: Box<EngineError>,
+        #[source]
+        rollback: Box<EngineError>,
+    },
+}
+
+impl EngineError {
+    /// 1 failed and undone, or findings; 2 unusable input; 3 cannot reach or may not; 4 half-way; 5 another run has the lock.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Stale { .. }
+            | Self::OtherDatabase { .. }
+            | Self::OpenQuestions { .. }
+            | Self::Refused(_)
+            | Self::Survey(bastide_legacy::SurveyError::Refused(_))
+            | Self::NoRun
+            | Self::NoSuchRun(_)
+            | Self::Migrated { .. }
+            | Self::Crossing(_) => 2,
+            Self::Connect(_)
+            | Self::MayNot { .. }
+            | Self::Preflight(_)
+            | Self::NoTool(_)
+            | Self::Catalog(_)
+            | Self::Survey(_)
+            | Self::File { .. } => 3,
+            Self::Blocked { .. }
+            | Self::Step { .. }
+            | Self::Lost { .. }
+            | Self::Journal { .. }
+            | Self::WrongState { .. }
+            | Self::NotRestorable(_)
+            | Self::Stopped { .. }
+            | Self::RollbackFailed { .. } => 4,
+            Self::Busy { .. } => 5,
+            Self::Verify(_)
+            | Self::Server { .. }
+            | Self::Tool { .. }
+            | Self::BadBackup { .. }
+            | Self::NotIsolated { .. }
+            | Self::NotAsBefore(_)
+            | Self::RolledBack(_) => 1,
+        }
+    }
+
+    pub(crate) fn server(doing: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        move |error| Self::Server { doing, said: error.into() }
+    }
+
+    pub(crate) fn file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { path, source }
+    }
+}

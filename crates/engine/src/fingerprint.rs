@@ -1,0 +1,194 @@
+//! What the database was before: its schema as `pg_dump` prints it, and of every table's rows a count and an
+//! order-independent hash over the columns it had then. What rollback is compared with.
+
+use std::collections::BTreeMap;
+
+use bastide_sql::{Ident, QualifiedName, Sql, join, sql};
+use serde::{Deserialize, Serialize};
+use tokio_postgres::{GenericClient, types::Json};
+use uuid::Uuid;
+
+use crate::{EngineError, MigrationGuard, tools};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Before {
+    /// The whole dump rather than its hash: when something differs, the first differing line can be named.
+    pub(crate) schema: String,
+    pub(crate) tables: Vec<TableBefore>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct TableBefore {
+    pub(crate) table: QualifiedName,
+    pub(crate) columns: Vec<ColumnBefore>,
+    pub(crate) rows: i64,
+    /// Sum and exclusive or of the rows' 64-bit hashes: either alone misses pairs of equal rows, or swaps.
+    pub(crate) sum: Option<String>,
+    pub(crate) xor: Option<i64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ColumnBefore {
+    name: Ident,
+    /// The type hashes by itself; else its text does.
+    hashes: bool,
+}
+
+/// What differs from before.
+pub(crate) struct Comparison {
+    /// The first line of the schema dump that differs.
+    pub(crate) schema: Option<String>,
+    /// Tables whose rows differ, with both counts.
+    pub(crate) written: Vec<String>,
+    pub(crate) note: Option<String>,
+}
+
+/// Every table that holds rows, and its columns. Types outside the list hash by their text: not all of them can be
+/// hashed, and for the rest it is only slower.
+const COLUMNS: &str = "
+SELECT n.nspname::text, c.relname::text, a.attname::text,
+       coalesce(t.typtype = 'e' OR t.oid = ANY ('{bool,bytea,\"char\",name,int8,int2,int4,text,oid,float4,float8,bpchar,varchar,date,time,timestamp,timestamptz,interval,numeric,uuid,inet}'::regtype[]), false)
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  LEFT JOIN pg_type t ON t.oid = a.atttypid
+ WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'bastide') AND n.nspname !~ '^pg_(toast|temp)'
+ ORDER BY 1, 2, a.attnum";
+
+/// Reads every table, within the caller's snapshot.
+pub(crate) async fn take(client: &impl GenericClient, schema: String) -> Result<Before, EngineError> {
+    let reading = "reading the columns to fingerprint";
+    let mut tables: BTreeMap<QualifiedName, Vec<ColumnBefore>> = BTreeMap::new();
+    for row in client.query(COLUMNS, &[]).await.map_err(EngineError::server(reading))? {
+        let text = |at: usize| row.try_get::<_, Option<String>>(at).map_err(EngineError::server(reading));
+        let name = |at: usize| -> Result<Option<Ident>, EngineError> {
+            text(at)?.map(Ident::new).transpose().map_err(|error| EngineError::Preflight(error.to_string()))
+        };
+        let (Some(schema), Some(table)) = (name(0)?, name(1)?) else { continue };
+        let columns = tables.entry(QualifiedName::new(schema, table)).or_default();
+        if let Some(name) = name(2)? {
+            columns
+                .push(ColumnBefore { name, hashes: row.try_get(3).map_err(EngineError::server(reading))? });
+        }
+    }
+    let mut taken = Vec::with_capacity(tables.len());
+    for (table, columns) in tables {
+        taken.push(read_table(client, table, columns).await?);
+    }
+    Ok(Before { schema, tables: taken })
+}
+
+async fn read_table(
+    client: &impl GenericClient,
+    table: QualifiedName,
+    columns: Vec<ColumnBefore>,
+) -> Result<TableBefore, EngineError> {
+    let row = client
+        .query_one(query(&table, &columns).as_str(), &[])
+        .await
+        .map_err(EngineError::server("fingerprinting a table"))?;
+    let read = |error| EngineError::server("fingerprinting a table")(error);
+    Ok(TableBefore {
+        rows: row.try_get(0).map_err(read)?,
+        sum: row.try_get(1).map_err(read)?,
+        xor: row.try_get(2).map_err(read)?,
+        table,
+        columns,
+    })
+}
+
+fn query(table: &QualifiedName, columns: &[ColumnBefore]) -> Sql {
+    let values: Vec<Sql> = columns
+        .iter()
+        .map(|column| if column.hashes { sql!("t.{}", column.name) } else { sql!("t.{}::text", column.name) })
+        .collect();
+    sql!(
+        "SELECT count(*), sum(h)::text, bit_xor(h) FROM (SELECT hash_record_extended(ROW({}), 0) AS h FROM ONLY {} AS t) AS hashed",
+        join(values, ", "),
+        table
+    )
+}
+
+pub(crate) async fn store(guard: &MigrationGuard, run: Uuid, before: &Before) -> Result<(), EngineError> {
+    guard
+        .client()
+        .execute("UPDATE bastide.run SET before = $2 WHERE id = $1", &[&run, &Json(before)])
+        .await
+        .map_err(EngineError::server("storing the fingerprints"))?;
+    Ok(())
+}
+
+pub(crate) async fn stored(guard: &MigrationGuard, run: Uuid) -> Result<Option<Before>, EngineError> {
+    let reading = "reading the fingerprints";
+    let row = guard
+        .client()
+        .query_one("SELECT before FROM bastide.run WHERE id = $1", &[&run])
+        .await
+        .map_err(EngineError::server(reading))?;
+    Ok(row
+        .try_get::<_, Option<Json<Before>>>(0)
+        .map_err(EngineError::server(reading))?
+        .map(|Json(before)| before))
+}
+
+/// Reads everything again and says what differs.
+pub(crate) async fn compare(guard: &mut MigrationGuard, run: Uuid) -> Result<Comparison, EngineError> {
+    let Some(before) = stored(guard, run).await? else {
+        // The run stopped before it looked, so it changed nothing either.
+        let note = Some("the run had taken no fingerprints yet; it had changed nothing".to_owned());
+        return Ok(Comparison { schema: None, written: Vec::new(), note });
+    };
+    let schema = first_difference(&before.schema, &tools::schema_dump(guard).await?);
+    let mut written = Vec::new();
+    for was in before.tables {
+        let now = read_table(guard.client(), was.table.clone(), was.columns.clone()).await;
+        match now {
+            Ok(now) if (now.rows, &now.sum, now.xor) == (was.rows, &was.sum, was.xor) => {}
+            Ok(now) => written.push(format!("{} ({} rows before, {} now)", was.table, was.rows, now.rows)),
+            // Dropped meanwhile: the schema dump tells, and better.
+            Err(error) if schema.is_some() => {
+                tracing::debug!(table = %was.table, %error, "not fingerprinted")
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Comparison { schema, written, note: None })
+}
+
+/// `was` and `is`, of the first lines that differ.
+fn first_difference(before: &str, now: &str) -> Option<String> {
+    if before == now {
+        return None;
+    }
+    let (mut before, mut now) = (before.lines(), now.lines());
+    loop {
+        match (before.next(), now.next()) {
+            (Some(was), Some(is)) if was == is => {}
+            (None, None) => return Some("line ends".to_owned()),
+            (was, is) => {
+                let show = |line: Option<&str>| line.map_or("nothing".to_owned(), |line| format!("`{line}`"));
+                return Some(format!("was {}, is {}", show(was), show(is)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_differing_line_is_named() {
+        assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
+        insta::assert_snapshot!(first_difference("a\nb\n", "a\nc\n").unwrap(), @"was `b`, is `c`");
+        insta::assert_snapshot!(first_difference("a\n", "a\nc\n").unwrap(), @"was nothing, is `c`");
+    }
+
+    #[test]
+    fn a_table_is_hashed_by_its_own_columns_only() {
+        let column = |name: &'static str, hashes| ColumnBefore { name: Ident::constant(name), hashes };
+        let text = query(&"public.Notes".parse().unwrap(), &[column("id", true), column("body", false)]);
+        insta::assert_snapshot!(text, @r#"SELECT count(*), sum(h)::text, bit_xor(h) FROM (SELECT hash_record_extended(ROW(t."id", t."body"::text), 0) AS h FROM ONLY "public"."Notes" AS t) AS hashed"#);
+    }
+}

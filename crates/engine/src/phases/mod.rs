@@ -1,0 +1,7 @@
+//! What the phases do besides running steps, one file each.
+
+pub(crate) mod analysis;
+pub(crate) mod backup;
+pub(crate) mod preflight;
+pub(crate) mod restorable;
+pub(crate) mod validation;

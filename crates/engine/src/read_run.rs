@@ -1,0 +1,64 @@
+//! Reading a run back, whoever made it and however it ended.
+
+use bastide_connect::Target;
+use bastide_plan::Plan;
+use tokio_postgres::{Client, types::Json};
+use uuid::Uuid;
+
+use crate::{BackupRecord, EngineError, PhaseRecord, RunRecord, StepRecord, journal};
+
+/// The newest run, or the one asked for, through a connection that takes no lock: works while a run is under way.
+///
+/// # Errors
+/// When there is no such run, or it cannot be read.
+pub async fn status(target: &Target, id: Option<Uuid>) -> Result<(RunRecord, Vec<StepRecord>), EngineError> {
+    let client = target.connect("bastide").await?;
+    read_run(&client, id).await
+}
+
+/// As [`status`], through a connection there is.
+///
+/// # Errors
+/// When there is no such run, or it cannot be read.
+pub async fn read_run(
+    client: &Client,
+    id: Option<Uuid>,
+) -> Result<(RunRecord, Vec<StepRecord>), EngineError> {
+    let reading = "reading the run";
+    let there: bool = client
+        .query_one("SELECT pg_catalog.to_regclass('bastide.run') IS NOT NULL", &[])
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(EngineError::server(reading))?;
+    if !there {
+        return Err(id.map_or(EngineError::NoRun, EngineError::NoSuchRun));
+    }
+    let row = client
+        .query_opt(
+            "SELECT id, state, phase, plan, bastide, started_at, ended_at, error, phases, backup FROM bastide.run WHERE $1::uuid IS NULL OR id = $1 ORDER BY started_at DESC LIMIT 1",
+            &[&id],
+        )
+        .await
+        .map_err(EngineError::server(reading))?;
+    let Some(row) = row else { return Err(id.map_or(EngineError::NoRun, EngineError::NoSuchRun)) };
+    let run: Uuid = row.try_get("id").map_err(EngineError::server(reading))?;
+    let wrong = |what: String| EngineError::Journal { run, what };
+    let column = |error: tokio_postgres::Error| wrong(error.to_string());
+    let record = RunRecord {
+        id: run,
+        state: journal::word(row.try_get("state").map_err(column)?).map_err(wrong)?,
+        phase: journal::word(row.try_get("phase").map_err(column)?).map_err(wrong)?,
+        plan: row.try_get::<_, Json<Plan>>("plan").map_err(column)?.0,
+        bastide: row.try_get("bastide").map_err(column)?,
+        started_at: row.try_get("started_at").map_err(column)?,
+        ended_at: row.try_get("ended_at").map_err(column)?,
+        error: row.try_get("error").map_err(column)?,
+        phases: row.try_get::<_, Json<Vec<PhaseRecord>>>("phases").map_err(column)?.0,
+        backup: row
+            .try_get::<_, Option<Json<BackupRecord>>>("backup")
+            .map_err(column)?
+            .map(|Json(backup)| backup),
+    };
+    let steps = journal::read_steps(client, run).await?;
+    Ok((record, steps))
+}

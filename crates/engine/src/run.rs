@@ -1,0 +1,238 @@
+//! The seven phases, from the first look to the last ANALYZE, and how a run that stopped goes on.
+
+use std::time::Instant;
+
+use bastide_plan::{Phase, Plan};
+use bastide_verify::Verdict;
+use uuid::Uuid;
+
+use crate::{
+    BackupChoice, EngineError, Event, Listener, MigrateOptions, MigrationGuard, OnFailure, PhaseRecord,
+    Place, RunRecord, RunState, StepRecord, bootstrap, journal, phases, read_run,
+    rollback::{self, Undone},
+    runner::Runner,
+};
+
+/// What a command on a run ends with.
+#[derive(Clone, Debug)]
+pub struct RunOutcome {
+    pub run: RunRecord,
+    pub steps: Vec<StepRecord>,
+    /// What verification said, when the command verified.
+    pub verdict: Option<Verdict>,
+}
+
+/// Runs a plan from preflight to optimisation, or to [`MigrateOptions::until`].
+///
+/// Before schema `bastide` is made nothing is changed, and an error leaves nothing behind. After that a failure rolls back
+/// by itself, unless told to stop, or unless somebody's lock is in the way: then the run is left where it is, and
+/// [`resume`] goes on.
+///
+/// # Errors
+/// [`EngineError::exit_code`] says which of the ways it ended.
+pub async fn migrate(options: &MigrateOptions, listener: Listener<'_>) -> Result<RunOutcome, EngineError> {
+    let mut guard = MigrationGuard::acquire(&options.place.target).await?;
+    unfinished(&guard).await?;
+    let begun = Instant::now();
+    listener(&Event::PhaseStarted { phase: Phase::Preflight, steps: 0 });
+    phases::preflight::check(&mut guard, options, listener).await?;
+    let preflight = begun.elapsed();
+    let run = Uuid::now_v7();
+    bootstrap::begin(&mut guard, run, &options.plan).await?;
+    listener(&Event::RunStarted {
+        run: run.to_string(),
+        database: guard.database().to_owned(),
+        steps: options.plan.steps.len(),
+    });
+    let record = PhaseRecord { phase: Phase::Preflight, seconds: preflight.as_secs_f64() };
+    journal::phase_took(guard.client(), run, &record).await?;
+    listener(&Event::PhaseDone { phase: Phase::Preflight, took: preflight });
+    let mut course = Course::new(guard, run, options, listener);
+    course.from(Phase::Backup).await
+}
+
+/// Goes on where the newest run (or `id`) stopped or was killed: forward, or with its rollback when it was rolling back.
+///
+/// # Errors
+/// As [`migrate`]; [`EngineError::WrongState`] when there is nothing to resume.
+pub async fn resume(
+    place: &Place,
+    id: Option<Uuid>,
+    app_password: Option<String>,
+    listener: Listener<'_>,
+) -> Result<RunOutcome, EngineError> {
+    let mut guard = MigrationGuard::acquire(&place.target).await?;
+    let (run, _) = read_run(guard.client(), id).await?;
+    match run.state {
+        RunState::Running | RunState::Stopped => {}
+        RunState::RollingBack => {
+            let to = (run.phase != Phase::Preflight).then_some(run.phase);
+            rollback::carry_on(&mut guard, place, run.id, to, listener).await?;
+            return outcome(&guard, run.id, None).await;
+        }
+        RunState::PendingCutover => {
+            return Err(wrong(&run, "its seven phases are done; next is `bastide rls cutover`"));
+        }
+        RunState::CutOver => return Err(wrong(&run, "it is done; `bastide rls finish` ends it for good")),
+        RunState::RolledBack | RunState::Finished => return Err(wrong(&run, "there is nothing to resume")),
+    }
+    guard.begin(run.id).await?;
+    if run.phase == Phase::Cutover {
+        return crate::cutover::go_on(guard, place, run, listener).await;
+    }
+    let options = MigrateOptions {
+        place: place.clone(),
+        plan: run.plan,
+        until: None,
+        // Whoever resumes is there to look.
+        on_failure: OnFailure::Stop,
+        backup: if run.backup.is_some() { BackupChoice::None } else { BackupChoice::List },
+        app_password,
+    };
+    let mut course = Course::new(guard, run.id, &options, listener);
+    course.from(if run.phase == Phase::Preflight { Phase::Backup } else { run.phase }).await
+}
+
+/// A run under way.
+pub(crate) struct Course<'a> {
+    pub(crate) guard: MigrationGuard,
+    pub(crate) run: Uuid,
+    pub(crate) options: &'a MigrateOptions,
+    pub(crate) listener: Listener<'a>,
+    verdict: Option<Verdict>,
+}
+
+impl<'a> Course<'a> {
+    fn new(guard: MigrationGuard, run: Uuid, options: &'a MigrateOptions, listener: Listener<'a>) -> Self {
+        Self { guard, run, options, listener, verdict: None }
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.options.plan
+    }
+
+    async fn from(&mut self, first: Phase) -> Result<RunOutcome, EngineError> {
+        for phase in Phase::SEVEN.into_iter().filter(|phase| *phase >= first) {
+            if let Err(cause) = self.phase(phase).await {
+                return Err(self.fail(phase, cause).await);
+            }
+            if self.options.until == Some(phase) && phase != Phase::Optimisation {
+                journal::run_is(self.guard.client(), self.run, RunState::Stopped, phase, None).await?;
+                return outcome(&self.guard, self.run, self.verdict.take()).await;
+            }
+        }
+        journal::run_is(self.guard.client(), self.run, RunState::PendingCutover, Phase::Optimisation, None)
+            .await?;
+        outcome(&self.guard, self.run, self.verdict.take()).await
+    }
+
+    async fn phase(&mut self, phase: Phase) -> Result<(), EngineError> {
+        let begun = Instant::now();
+        journal::run_is(self.guard.client(), self.run, RunState::Running, phase, None).await?;
+        (self.listener)(&Event::PhaseStarted { phase, steps: self.plan().steps_of(phase).count() });
+        match phase {
+            Phase::Backup => phases::backup::run(self).await?,
+            Phase::Analysis => phases::analysis::run(self).await?,
+            Phase::Validation => self.verdict = Some(phases::validation::run(self).await?),
+            Phase::Preflight | Phase::Assignment | Phase::Optimisation | Phase::Cutover => {
+                run_steps(&mut self.guard, &self.options.place, self.run, phase, self.listener).await?;
+            }
+            Phase::Policies => {
+                run_steps(&mut self.guard, &self.options.place, self.run, phase, self.listener).await?;
+                crate::app_login::give_password(self).await?;
+            }
+        }
+        let took = begun.elapsed();
+        let record = PhaseRecord { phase, seconds: took.as_secs_f64() };
+        journal::phase_took(self.guard.client(), self.run, &record).await?;
+        (self.listener)(&Event::PhaseDone { phase, took });
+        Ok(())
+    }
+
+    /// Rolls back, unless the operator wants to look first, or the way is only blocked, or the server is gone.
+    async fn fail(&mut self, phase: Phase, cause: EngineError) -> EngineError {
+        let stops = self.options.on_failure == OnFailure::Stop
+            || matches!(cause, EngineError::Blocked { .. } | EngineError::Lost { .. });
+        if stops {
+            return stopped(&mut self.guard, self.run, phase, cause).await;
+        }
+        let text = format!("the run failed ({cause}) and is rolled back");
+        (self.listener)(&Event::Notice { text });
+        match rollback::carry_out(
+            &mut self.guard,
+            &self.options.place,
+            self.run,
+            None,
+            Some(&cause),
+            self.listener,
+        )
+        .await
+        {
+            Ok(Undone { .. }) => EngineError::RolledBack(Box::new(cause)),
+            Err(error) => EngineError::RollbackFailed { cause: Box::new(cause), rollback: Box::new(error) },
+        }
+    }
+}
+
+/// The state of a run that is left half-way. When not even that can be written, the cause is still what counts: a run
+/// found `running` without a holder of the lock is resumed in the same way.
+pub(crate) async fn stopped(
+    guard: &mut MigrationGuard,
+    run: Uuid,
+    phase: Phase,
+    cause: EngineError,
+) -> EngineError {
+    let text = cause.to_string();
+    if let Err(error) = journal::run_is(guard.client(), run, RunState::Stopped, phase, Some(&text)).await {
+        tracing::warn!(%error, "that the run stopped could not be written");
+    }
+    EngineError::Stopped { cause: Box::new(cause) }
+}
+
+/// Every step of a phase that is not done yet, in order.
+pub(crate) async fn run_steps(
+    guard: &mut MigrationGuard,
+    place: &Place,
+    run: Uuid,
+    phase: Phase,
+    listener: Listener<'_>,
+) -> Result<(), EngineError> {
+    let steps = journal::read_steps(guard.client(), run).await?;
+    let mut runner = Runner { guard, run, patience: place.patience, listener };
+    for step in steps.iter().filter(|step| step.phase == phase) {
+        runner.forward(step).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn outcome(
+    guard: &MigrationGuard,
+    run: Uuid,
+    verdict: Option<Verdict>,
+) -> Result<RunOutcome, EngineError> {
+    let (run, steps) = read_run(guard.client(), Some(run)).await?;
+    Ok(RunOutcome { run, steps, verdict })
+}
+
+pub(crate) fn wrong(run: &RunRecord, next: &'static str) -> EngineError {
+    EngineError::WrongState { run: run.id, state: journal::state_words(run.state), phase: run.phase, next }
+}
+
+/// One run at a time: what an earlier one left half-way, or migrated, comes first.
+async fn unfinished(guard: &MigrationGuard) -> Result<(), EngineError> {
+    let run = match read_run(guard.client(), None).await {
+        Ok((run, _)) => run,
+        Err(EngineError::NoRun) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    match run.state {
+        RunState::Running | RunState::Stopped => {
+            Err(wrong(&run, "`bastide rls resume` goes on, `bastide rls rollback` undoes it"))
+        }
+        RunState::RollingBack => Err(wrong(&run, "`bastide rls rollback` ends it")),
+        RunState::PendingCutover | RunState::CutOver => {
+            Err(EngineError::Migrated { run: run.id, state: journal::state_words(run.state) })
+        }
+        RunState::RolledBack | RunState::Finished => Ok(()),
+    }
+}

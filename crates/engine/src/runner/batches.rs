@@ -1,0 +1,175 @@
+//! A step in batches: each commits by itself, its cursor with it, so a killed run goes on where it was.
+
+use std::time::{Duration, Instant};
+
+use bastide_plan::{Script, StepId};
+use bastide_sql::sql;
+use tokio_postgres::{Statement, types::Type};
+
+use super::{BREATH, Runner, Try, patience::Tries};
+use crate::{
+    EngineError, Event, ServerSaid, fault, journal,
+    message::{self, Direction},
+};
+
+/// Row locks last as long as the batch.
+const AIM: Duration = Duration::from_millis(80);
+const FEWEST: i64 = 100;
+const MOST: i64 = 10_000;
+const FIRST: i64 = 1_000;
+
+/// Where even the smallest batch takes long (no index leads to the rows), it may: up to this.
+const SLOWEST: Duration = Duration::from_secs(30);
+
+impl Runner<'_> {
+    pub(super) async fn in_batches(
+        &mut self,
+        step: &StepId,
+        script: &Script,
+        direction: Direction,
+        tries: &mut Tries,
+    ) -> Result<u64, EngineError> {
+        let failed =
+            |error: tokio_postgres::Error| EngineError::Step { step: step.clone(), said: error.into() };
+        let [statement] = script.statements.as_slice() else {
+            return Err(EngineError::Journal {
+                run: self.run,
+                what: format!(
+                    "`{step}` runs in batches and has {} statements instead of one",
+                    script.statements.len()
+                ),
+            });
+        };
+        let total = self.expected(script).await;
+        let (_, mut cursor) = journal::state_of(self.guard.client(), self.run, step).await.map_err(failed)?;
+        let mut prepared: Option<Statement> = None;
+        let (mut size, mut timeout) = (FIRST, Duration::from_secs(1));
+        let mut done = 0_u64;
+        loop {
+            let begun = Instant::now();
+            tries.begin();
+            match self
+                .batch(
+                    step,
+                    script,
+                    statement.as_str(),
+                    &mut prepared,
+                    cursor.as_deref(),
+                    size,
+                    timeout,
+                    direction,
+                )
+                .await
+            {
+                Ok((next, rows)) => {
+                    fault::point("after_batch", step.as_str());
+                    tries.renew();
+                    done += u64::try_from(rows).unwrap_or(0);
+                    (self.listener)(&Event::Progress { step: step.clone(), done, total });
+                    if next.is_none() {
+                        return Ok(done);
+                    }
+                    cursor = next;
+                    size = adapted(size, begun.elapsed());
+                    tokio::time::sleep(BREATH.max(begun.elapsed() / 4).min(AIM)).await;
+                }
+                Err(error) => {
+                    let Try::SteppedBack(said) = self.failed(step, ServerSaid::from(error)).await? else {
+                        continue;
+                    };
+                    if said.timed_out() && size == FEWEST && timeout < SLOWEST {
+                        timeout *= 2;
+                        tries.renew();
+                    }
+                    size = (size / 2).max(FEWEST);
+                    if said.lost() {
+                        prepared = None;
+                    }
+                    if self.wait_and_look(step, script, direction, tries, &said).await? {
+                        return Ok(done);
+                    }
+                    if said.lost() {
+                        // The last COMMIT may have been carried out: its cursor is in the journal, or is not.
+                        cursor =
+                            journal::state_of(self.guard.client(), self.run, step).await.map_err(failed)?.1;
+                    }
+                }
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one batch, spelled out; it has one caller")]
+    async fn batch(
+        &mut self,
+        step: &StepId,
+        script: &Script,
+        statement: &str,
+        prepared: &mut Option<Statement>,
+        cursor: Option<&str>,
+        size: i64,
+        timeout: Duration,
+        direction: Direction,
+    ) -> Result<(Option<String>, i64), tokio_postgres::Error> {
+        let client = self.guard.client();
+        let ready = match prepared {
+            Some(ready) => ready.clone(),
+            None => {
+                prepared.insert(client.prepare_typed(statement, &[Type::TEXT, Type::INT8]).await?).clone()
+            }
+        };
+        client.batch_execute(&message::text(&message::batch_opening(script, timeout))).await?;
+        let row = client.query_one(&ready, &[&cursor, &size]).await?;
+        let (next, rows): (Option<String>, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+        let rows = rows.unwrap_or(0);
+        let closing = message::batch_closing(step, next.as_deref(), rows, direction);
+        client.batch_execute(&message::text(&closing)).await?;
+        Ok((next, rows))
+    }
+
+    /// How many rows the step will touch, when inference has counted them.
+    async fn expected(&self, script: &Script) -> Option<u64> {
+        let relation = script.locked.first().map(|table| sql!("{}", table).as_str().to_owned())?;
+        let row = self
+            .guard
+            .client()
+            .query_one(
+                "SELECT count(*) FROM bastide.assignment WHERE run_id = $1 AND relation = $2 AND tenant IS NOT NULL",
+                &[&self.run, &relation],
+            )
+            .await;
+        // An estimate only: without it the bar has no end.
+        row.and_then(|row| row.try_get::<_, i64>(0))
+            .ok()
+            .and_then(|rows| u64::try_from(rows).ok())
+            .filter(|rows| *rows > 0)
+    }
+}
+
+/// The next size: towards the aim, by no more than a factor of two.
+fn adapted(size: i64, took: Duration) -> i64 {
+    let next = if took > AIM * 2 {
+        size / 2
+    } else if took > AIM {
+        size * 3 / 4
+    } else if took < AIM / 2 {
+        size * 2
+    } else {
+        size
+    };
+    next.clamp(FEWEST, MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_follow_the_time_they_took_within_bounds() {
+        assert_eq!(adapted(1_000, Duration::from_millis(10)), 2_000);
+        assert_eq!(adapted(1_000, Duration::from_millis(60)), 1_000);
+        assert_eq!(adapted(1_000, Duration::from_millis(100)), 750);
+        assert_eq!(adapted(1_000, Duration::from_millis(500)), 500);
+        assert_eq!(adapted(100, Duration::from_secs(9)), 100);
+        assert_eq!(adapted(10_000, Duration::ZERO), 10_000);
+    }
+}

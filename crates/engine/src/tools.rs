@@ -1,0 +1,80 @@
+//! `pg_dump` and `pg_restore`: found once, told where to connect by their environment (never by arguments, which every
+//! user of the machine can read), and believed only when they end well.
+
+use std::{path::PathBuf, process::Stdio};
+
+use bastide_connect::Target;
+use tokio::process::Command;
+
+use crate::{EngineError, MigrationGuard};
+
+/// A client program new enough for the server.
+pub(crate) async fn find(name: &'static str, guard: &MigrationGuard) -> Result<PathBuf, EngineError> {
+    let version: i32 = guard
+        .client()
+        .query_one("SELECT current_setting('server_version_num')::int / 10000", &[])
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(EngineError::server("asking for the server's version"))?;
+    Ok(bastide_postgres::find_tool(name, u32::try_from(version).unwrap_or_default())?.path)
+}
+
+/// Runs a program against `target`; its output, or what it said on the way out.
+pub(crate) async fn run(
+    name: &'static str,
+    path: &PathBuf,
+    target: &Target,
+    arguments: &[String],
+) -> Result<String, EngineError> {
+    let failed = |said: String| EngineError::Tool { program: name, said };
+    let output = Command::new(path)
+        .args(arguments)
+        .envs(target.libpq_environment())
+        // Messages are compared with nothing, but names in lists are.
+        .env("PGCLIENTENCODING", "UTF8")
+        .env("LC_MESSAGES", "C")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).rev().take(3).collect();
+    Err(failed(last.into_iter().rev().collect::<Vec<_>>().join(" / ")))
+}
+
+/// The schema outside `bastide`, without the random token that `pg_dump` puts around it.
+pub(crate) async fn schema_dump(guard: &MigrationGuard) -> Result<String, EngineError> {
+    let pg_dump = find("pg_dump", guard).await?;
+    let arguments =
+        ["--schema-only", "--exclude-schema=bastide", "--lock-wait-timeout=30s"].map(str::to_owned);
+    let dump = run("pg_dump", &pg_dump, guard.target(), &arguments).await?;
+    Ok(without_token(&dump))
+}
+
+fn without_token(dump: &str) -> String {
+    let mut out = String::with_capacity(dump.len());
+    for line in
+        dump.lines().filter(|line| !line.starts_with("\\restrict ") && !line.starts_with("\\unrestrict "))
+    {
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_token_is_left_out() {
+        assert_eq!(
+            without_token("--\n\\restrict abc\nCREATE TABLE t ();\n\\unrestrict abc\n"),
+            "--\nCREATE TABLE t ();\n"
+        );
+    }
+}
