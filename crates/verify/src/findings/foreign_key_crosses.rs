@@ -1,0 +1,82 @@
+//! Foreign-key checks ignore row security, even FORCE: only a key that includes the tenant keeps references inside it.
+
+use bastide_catalog::{ForeignKey, Table};
+use bastide_sql::{join, sql};
+
+use super::{Check, Weakness};
+use crate::{Posture, Severity};
+
+pub(super) const CHECK: Check = Check {
+    id: "BST-022",
+    title: "a foreign key can join two tenants",
+    run,
+};
+
+fn run(posture: &Posture) -> Vec<Weakness> {
+    let mut found = Vec::new();
+    for (table, scoped) in posture.scoped_tables() {
+        for link in &table.foreign_keys {
+            if link.inherited || !posture.is_scoped(&link.references) || posture.carries_tenant(table, link) {
+                continue;
+            }
+            let drop = sql!("ALTER TABLE {} DROP CONSTRAINT {}", table.name, link.name);
+            // With a tenant-wide sibling nothing crosses; the error's constraint name still tells whether a key exists.
+            let weakness = if table.foreign_keys.iter().any(|other| covers(posture, table, link, other)) {
+                let message =
+                    format!("the foreign key `{}` tells whether another tenant's key exists", link.name);
+                Weakness::new(Severity::Info, &table.name, message, drop)
+            } else {
+                let message = format!(
+                    "the foreign key `{}` to {} does not include the tenant, so a row may reference another tenant's",
+                    link.name, link.references
+                );
+                let parent_tenant = posture.scoped.get(&link.references).map(|parent| &parent.tenant_column);
+                let to = parent_tenant.into_iter().chain(&link.referenced_columns);
+                let from = std::iter::once(&scoped.tenant_column).chain(&link.columns);
+                let mend = sql!(
+                    "ALTER TABLE {} ADD FOREIGN KEY ({}) REFERENCES {} ({}); {}",
+                    table.name,
+                    join(from, ", "),
+                    link.references,
+                    join(to, ", "),
+                    drop
+                );
+                Weakness::new(Severity::Warning, &table.name, message, mend)
+            };
+            found.push(weakness.until_cutover(posture));
+        }
+    }
+    found
+}
+
+/// `other` refers to the same parent by the same columns and the tenant.
+fn covers(posture: &Posture, table: &Table, link: &ForeignKey, other: &ForeignKey) -> bool {
+    other.references == link.references
+        && other.validated
+        && posture.carries_tenant(table, other)
+        && link.columns.iter().all(|column| other.columns.contains(column))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CHECK;
+    use crate::{Severity, findings::found, posture::fixture};
+
+    #[test]
+    fn a_simple_key_is_found_and_only_informational_beside_a_tenant_wide_one() {
+        let simple = || fixture::link("simple", &["order_id"], "orders", &["id"]);
+        let alone = found(&CHECK, |posture| fixture::spoil(posture, "lines").foreign_keys = vec![simple()]);
+        assert_eq!((alone[0].object.as_str(), alone[0].severity), ("public.lines", Severity::Warning));
+        let beside = found(&CHECK, |posture| fixture::spoil(posture, "lines").foreign_keys.push(simple()));
+        assert_eq!(beside[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn keys_with_the_tenant_and_keys_to_shared_tables_are_silent() {
+        let good = found(&CHECK, |posture| {
+            let to_shared = fixture::link("country", &["country"], "countries", &["code"]);
+            fixture::spoil(posture, "lines").foreign_keys.push(to_shared);
+        });
+        assert_eq!(good, []);
+    }
+}

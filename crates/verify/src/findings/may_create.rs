@@ -1,0 +1,54 @@
+//! Who may create in a schema can plant functions and tables that others, resolving names there, run and trust.
+
+use bastide_sql::sql;
+
+use super::{Check, Weakness};
+use crate::{Posture, Severity};
+
+pub(super) const CHECK: Check = Check {
+    id: "BST-014",
+    title: "the application may create objects",
+    run,
+};
+
+fn run(posture: &Posture) -> Vec<Weakness> {
+    let mut found = Vec::new();
+    for creation in &posture.creations {
+        let from = if creation.through_public { sql!("PUBLIC") } else { sql!("{}", posture.app) };
+        let (object, message, mend) = match &creation.schema {
+            Some(schema) => (
+                schema.to_string(),
+                format!("`{}` may create objects in this schema, which others may resolve names in", posture.app),
+                sql!("REVOKE CREATE ON SCHEMA {} FROM {}", schema, from),
+            ),
+            None => (
+                posture.catalog.server.database.to_string(),
+                format!("`{}` may create schemas in this database", posture.app),
+                sql!("REVOKE CREATE ON DATABASE {} FROM {}", posture.catalog.server.database, from),
+            ),
+        };
+        found.push(Weakness::new(Severity::Warning, object, message, mend));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CHECK;
+    use crate::{findings::found, posture::{Creation, fixture}};
+
+    #[test]
+    fn create_on_a_schema_and_on_the_database_are_found() {
+        let bad = found(&CHECK, |posture| {
+            posture.creations.push(Creation { schema: Some(fixture::ident("public")), through_public: true });
+            posture.creations.push(Creation { schema: None, through_public: false });
+        });
+        assert_eq!(bad[0].mend, r#"REVOKE CREATE ON SCHEMA "public" FROM PUBLIC;"#);
+        assert_eq!(bad[1].mend, r#"REVOKE CREATE ON DATABASE "shop" FROM "bastide_app";"#);
+    }
+
+    #[test]
+    fn creating_nowhere_is_silent() {
+        assert_eq!(found(&CHECK, |_| ()), []);
+    }
+}

@@ -1,0 +1,42 @@
+//! What a rule adds to a statement runs with the table owner's rights.
+
+use bastide_sql::sql;
+
+use super::{Check, Weakness};
+use crate::{Posture, Severity};
+
+pub(super) const CHECK: Check = Check {
+    id: "BST-038",
+    title: "a rule rewrites statements on a scoped table",
+    run,
+};
+
+fn run(posture: &Posture) -> Vec<Weakness> {
+    let mut found = Vec::new();
+    for (table, _) in posture.scoped_tables() {
+        for rule in &table.rules {
+            let message = format!("its rule `{rule}` adds statements that run as `{}`", table.owner);
+            let mend = sql!("DROP RULE {} ON {}", rule, table.name);
+            found.push(Weakness::new(Severity::Warning, &table.name, message, mend));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CHECK;
+    use crate::{findings::found, posture::fixture};
+
+    #[test]
+    fn a_rule_on_a_scoped_table_is_found() {
+        let bad = found(&CHECK, |posture| fixture::spoil(posture, "orders").rules.push(fixture::ident("copy")));
+        assert_eq!(bad[0].mend, r#"DROP RULE "copy" ON "public"."orders";"#);
+    }
+
+    #[test]
+    fn one_on_a_shared_table_is_silent() {
+        let good = found(&CHECK, |posture| fixture::spoil(posture, "countries").rules.push(fixture::ident("copy")));
+        assert_eq!(good, []);
+    }
+}

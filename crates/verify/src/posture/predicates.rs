@@ -1,0 +1,108 @@
+//! What a right policy looks like, in this server's own words.
+//!
+//! Comparing predicates by text only works when both texts come from the same printer. So the expected policy is made
+//! on a temporary copy of the tenant column (same name, same type), read back with `pg_get_expr`, and rolled back. No
+//! regular expression has to know how versions print casts, sub-selects and quoted names.
+
+use std::collections::BTreeMap;
+
+use bastide_sql::{Ident, QualifiedName, Sql, sql};
+use tokio_postgres::Transaction;
+
+use crate::VerifyError;
+
+/// A policy's two halves as `pg_get_expr` prints them with only `pg_catalog` on the search path.
+pub(super) type Halves = (Option<String>, Option<String>);
+
+/// The predicates that are right for a column. There are two for a type with a modifier: `varchar(20)` may be cast to
+/// with its length or without.
+pub(super) async fn expected(
+    transaction: &Transaction<'_>,
+    table: &QualifiedName,
+    column: &Ident,
+    serial: usize,
+) -> Result<Vec<String>, VerifyError> {
+    let reading = "how this server prints the expected policy";
+    let types = transaction
+        .query_opt(
+            "SELECT format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, -1)
+             FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = $3 AND a.attnum > 0 AND NOT a.attisdropped",
+            &[&table.schema.as_str(), &table.name.as_str(), &column.as_str()],
+        )
+        .await
+        .map_err(VerifyError::reading(reading))?;
+    let Some(types) = types else { return Ok(Vec::new()) };
+    let copy = Ident::new(format!("bastide_expected_{serial}"))?;
+    let full = Sql::trusted(types.get::<_, String>(0));
+    let bare = Sql::trusted(types.get::<_, String>(1));
+    let make = sql!(
+        "CREATE TEMPORARY TABLE pg_temp.{} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA;
+         CREATE POLICY a ON pg_temp.{} USING ({} = (SELECT bastide.current_tenant()::{}));
+         CREATE POLICY b ON pg_temp.{} USING ({} = (SELECT bastide.current_tenant()::{}))",
+        copy,
+        column,
+        table,
+        copy,
+        column,
+        full,
+        copy,
+        column,
+        bare
+    );
+    transaction.batch_execute(make.as_str()).await.map_err(VerifyError::reading(reading))?;
+    let rows = transaction
+        .query(
+            "SELECT DISTINCT pg_get_expr(polqual, polrelid) FROM pg_policy
+             WHERE polrelid = (SELECT oid FROM pg_class WHERE relname = $1 AND relnamespace = pg_my_temp_schema())",
+            &[&copy.as_str()],
+        )
+        .await
+        .map_err(VerifyError::reading(reading))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The body of `bastide.current_tenant` as it ought to be.
+pub(super) async fn expected_context_body(transaction: &Transaction<'_>) -> Result<String, VerifyError> {
+    let reading = "how this server prints the context function";
+    transaction
+        .batch_execute(
+            "CREATE FUNCTION pg_temp.bastide_expected() RETURNS text LANGUAGE sql STABLE
+             RETURN NULLIF(current_setting('bastide.tenant', true), '')",
+        )
+        .await
+        .map_err(VerifyError::reading(reading))?;
+    let row = transaction
+        .query_one(
+            "SELECT pg_get_function_sqlbody(oid) FROM pg_proc
+             WHERE proname = 'bastide_expected' AND pronamespace = pg_my_temp_schema()",
+            &[],
+        )
+        .await
+        .map_err(VerifyError::reading(reading))?;
+    Ok(row.get(0))
+}
+
+/// Every policy there is, printed in this transaction and so under the same search path as the expected one.
+pub(super) async fn actual(
+    transaction: &Transaction<'_>,
+) -> Result<BTreeMap<(QualifiedName, Ident), Halves>, VerifyError> {
+    let rows = transaction
+        .query(
+            "SELECT n.nspname::text, c.relname::text, p.polname::text, pg_get_expr(p.polqual, p.polrelid),
+                    pg_get_expr(p.polwithcheck, p.polrelid)
+             FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace",
+            &[],
+        )
+        .await
+        .map_err(VerifyError::reading("the policies"))?;
+    rows.iter()
+        .map(|row| {
+            let table = QualifiedName::new(
+                Ident::new(row.get::<_, String>(0))?,
+                Ident::new(row.get::<_, String>(1))?,
+            );
+            Ok(((table, Ident::new(row.get::<_, String>(2))?), (row.get(3), row.get(4))))
+        })
+        .collect()
+}

@@ -1,0 +1,218 @@
+//! Reads a [`Posture`] from a live database, as its owner. All of it in one transaction that is rolled back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bastide_catalog::Catalog;
+use bastide_sql::{Ident, QualifiedName, Sql, sql};
+use tokio_postgres::{Client, Row, Transaction};
+
+use super::{Posture, Scoped, context, predicates, rights};
+use crate::VerifyError;
+
+/// One posture read must not hold its snapshot for ever on a database in trouble.
+const LIMITS: &str = "SET LOCAL search_path = pg_catalog; SET LOCAL row_security = off;
+    SET LOCAL statement_timeout = '120s'; SET LOCAL lock_timeout = '2s'";
+
+impl Posture {
+    /// # Errors
+    /// When the database has no schema `bastide`, the role does not exist, `owner` is itself filtered by row security,
+    /// or a read fails.
+    pub(crate) async fn read(owner: &mut Client, app: &Ident) -> Result<Self, VerifyError> {
+        sees_every_row(owner).await?;
+        let mut catalog = bastide_catalog::read(owner).await?;
+        if !catalog.roles.contains_key(app) {
+            return Err(VerifyError::NoRole(app.clone()));
+        }
+        let roles = catalog.membership_closure(app);
+        let names: Vec<String> = roles.iter().map(|role| role.as_str().to_owned()).collect();
+        let transaction = owner.transaction().await.map_err(VerifyError::reading("the posture"))?;
+        transaction.batch_execute(LIMITS).await.map_err(VerifyError::reading("the posture"))?;
+        let functions = context::functions(&transaction, &names).await?;
+        let has_context =
+            functions.iter().any(|f| f.name.as_str() == "current_tenant" && f.arguments.is_empty());
+        let scoped = scoped(&transaction, &catalog, has_context).await?;
+        let (pending_cutover, classes) = run(&transaction).await?;
+        let (reach, kept) = rights::reach(&transaction, &names).await?;
+        let callable = rights::callable(&transaction, &names).await?;
+        let context_readers = context_readers(&transaction).await?;
+        let presets = rights::presets(&transaction, &names).await?;
+        let creations = rights::creations(&transaction, &names).await?;
+        let owned = rights::owned(&transaction, &names).await?;
+        let may_disable_triggers = rights::may_disable_triggers(&transaction, &names).await?;
+        let expected_context_body = predicates::expected_context_body(&transaction).await?;
+        reprint_policies(&transaction, &mut catalog).await?;
+        transaction.rollback().await.map_err(VerifyError::reading("the posture"))?;
+        Ok(Self {
+            app: app.clone(),
+            roles,
+            pending_cutover,
+            scoped,
+            classes,
+            reach,
+            kept,
+            callable,
+            context_readers,
+            functions,
+            expected_context_body,
+            presets,
+            creations,
+            owned,
+            may_disable_triggers,
+            catalog,
+        })
+    }
+}
+
+/// A filtered count would pass for a full one; and without our schema there is nothing to verify.
+async fn sees_every_row(owner: &Client) -> Result<(), VerifyError> {
+    let row = owner
+        .query_one(
+            "SELECT current_user::text, r.rolsuper OR r.rolbypassrls, to_regclass('bastide.scoped_tables') IS NOT NULL
+             FROM pg_catalog.pg_roles r WHERE r.rolname = current_user",
+            &[],
+        )
+        .await
+        .map_err(VerifyError::reading("the owner's own rights"))?;
+    if !row.get::<_, bool>(2) {
+        return Err(VerifyError::NotMigrated);
+    }
+    if !row.get::<_, bool>(1) {
+        return Err(VerifyError::OwnerFiltered(row.get(0)));
+    }
+    Ok(())
+}
+
+async fn scoped(
+    transaction: &Transaction<'_>,
+    catalog: &Catalog,
+    has_context: bool,
+) -> Result<BTreeMap<QualifiedName, Scoped>, VerifyError> {
+    let rows = transaction
+        .query(r#"SELECT DISTINCT schema, "table", tenant_column FROM bastide.scoped_tables"#, &[])
+        .await
+        .map_err(VerifyError::reading("bastide.scoped_tables"))?;
+    let mut scoped = BTreeMap::new();
+    for row in &rows {
+        let name =
+            QualifiedName::new(Ident::new(row.get::<_, String>(0))?, Ident::new(row.get::<_, String>(1))?);
+        let tenant_column = Ident::new(row.get::<_, String>(2))?;
+        scoped.insert(name, Scoped { tenant_column, declared: true, expected: Vec::new(), null_rows: 0 });
+    }
+    add_children(catalog, &mut scoped);
+    for (serial, (name, entry)) in scoped.iter_mut().enumerate() {
+        let Some(column) = catalog.table(name).and_then(|table| table.column(&entry.tenant_column)) else {
+            continue;
+        };
+        if has_context {
+            entry.expected = predicates::expected(transaction, name, &entry.tenant_column, serial).await?;
+        }
+        if !column.not_null {
+            entry.null_rows = null_rows(transaction, name, &entry.tenant_column).await?;
+        }
+    }
+    Ok(scoped)
+}
+
+/// What inherits from a scoped table holds its rows, whoever declared it or not.
+fn add_children(catalog: &Catalog, scoped: &mut BTreeMap<QualifiedName, Scoped>) {
+    let mut open: Vec<QualifiedName> = scoped.keys().cloned().collect();
+    while let Some(parent) = open.pop() {
+        let Some(column) = scoped.get(&parent).map(|entry| entry.tenant_column.clone()) else { continue };
+        for child in catalog.table(&parent).into_iter().flat_map(|table| &table.children) {
+            if !scoped.contains_key(child) {
+                let entry = Scoped {
+                    tenant_column: column.clone(),
+                    declared: false,
+                    expected: Vec::new(),
+                    null_rows: 0,
+                };
+                scoped.insert(child.clone(), entry);
+                open.push(child.clone());
+            }
+        }
+    }
+}
+
+async fn null_rows(
+    transaction: &Transaction<'_>,
+    table: &QualifiedName,
+    column: &Ident,
+) -> Result<u64, VerifyError> {
+    let count =
+        sql!("SELECT count(*) FROM (SELECT FROM {} WHERE {} IS NULL LIMIT 1000) AS found", table, column);
+    let row = transaction
+        .query_one(count.as_str(), &[])
+        .await
+        .map_err(VerifyError::reading("rows without a tenant"))?;
+    Ok(row.get::<_, i64>(0).unsigned_abs())
+}
+
+/// State of the newest run that was not undone, and the classes it decided on. Once its journal is discarded there is no
+/// row, and nothing is pending.
+async fn run(
+    transaction: &Transaction<'_>,
+) -> Result<(bool, Option<BTreeMap<QualifiedName, String>>), VerifyError> {
+    let reading = "bastide.run";
+    let run = transaction
+        .query_opt(
+            "SELECT id::text, state FROM bastide.run WHERE state <> 'rolled_back' ORDER BY started_at DESC LIMIT 1",
+            &[],
+        )
+        .await
+        .map_err(VerifyError::reading(reading))?;
+    let Some(run) = run else { return Ok((false, None)) };
+    let pending = !matches!(run.get(1), "cut_over" | "finished");
+    let rows = transaction
+        .query(
+            "SELECT decided.key, decided.value ->> 'class'
+             FROM bastide.run, jsonb_each(CASE jsonb_typeof(plan -> 'tables') WHEN 'object' THEN plan -> 'tables'
+                                          ELSE '{}' END) AS decided
+             WHERE id::text = $1",
+            &[&run.get::<_, &str>(0)],
+        )
+        .await
+        .map_err(VerifyError::reading(reading))?;
+    let classes: BTreeMap<QualifiedName, String> = rows
+        .iter()
+        .filter_map(|row| Some((row.get::<_, &str>(0).parse().ok()?, row.get::<_, Option<String>>(1)?)))
+        .collect();
+    Ok((pending, (!classes.is_empty()).then_some(classes)))
+}
+
+/// Functions whose body names the context. Bodies are text to the server too (except parsed ones, which it prints), so a
+/// search is all there is; it may name one too many, never a parsed reference too few.
+async fn context_readers(
+    transaction: &Transaction<'_>,
+) -> Result<BTreeSet<(QualifiedName, Sql)>, VerifyError> {
+    let rows = transaction
+        .query(
+            "SELECT n.nspname::text, p.proname::text, pg_get_function_identity_arguments(p.oid)
+             FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+             CROSS JOIN LATERAL lower(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc)) AS body
+             WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'bastide') AND p.prokind <> 'a'
+               AND (position('current_tenant' IN body) > 0 OR position('bastide.tenant' IN body) > 0)",
+            &[],
+        )
+        .await
+        .map_err(VerifyError::reading("the bodies of functions"))?;
+    rows.iter().map(function_name).collect()
+}
+
+pub(super) fn function_name(row: &Row) -> Result<(QualifiedName, Sql), VerifyError> {
+    let name = QualifiedName::new(Ident::new(row.get::<_, String>(0))?, Ident::new(row.get::<_, String>(1))?);
+    Ok((name, Sql::trusted(row.get::<_, String>(2))))
+}
+
+/// Replaces the snapshot's policy texts by what this transaction prints, so that they compare with the expected ones.
+async fn reprint_policies(transaction: &Transaction<'_>, catalog: &mut Catalog) -> Result<(), VerifyError> {
+    let printed = predicates::actual(transaction).await?;
+    for table in catalog.tables.values_mut() {
+        for policy in &mut table.policies {
+            if let Some((using, check)) = printed.get(&(table.name.clone(), policy.name.clone())) {
+                policy.using = using.clone().map(Sql::trusted);
+                policy.with_check = check.clone().map(Sql::trusted);
+            }
+        }
+    }
+    Ok(())
+}
