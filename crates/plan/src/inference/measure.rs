@@ -129,7 +129,7 @@ fn links(graph: &Graph, tenants: Tenants) -> Vec<LinkMeasure> {
                     "SELECT sum(l.rows)::bigint, sum(l.crossing)::bigint FROM (\n{}\n) AS l",
                     join(counts, "\nUNION ALL ")
                 ),
-                samples: sql!("{} LIMIT 5", join(samples, "\nUNION ALL ")),
+                samples: sql!("SELECT s.key FROM (\n{}\n) AS s (key) LIMIT 5", join(samples, "\nUNION ALL ")),
             }
         })
         .collect()

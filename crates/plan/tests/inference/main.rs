@@ -1,0 +1,7 @@
+//! Inference on a real server: shapes of evidence, random graphs against a reference, and rows held aside.
+
+mod fixture;
+mod held;
+mod random;
+mod reference;
+mod shapes;
