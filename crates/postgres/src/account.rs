@@ -4,7 +4,7 @@ use std::{
     fs::{self, OpenOptions},
     io::Write,
     os::unix::{
-        fs::{DirBuilderExt, OpenOptionsExt, chown},
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown},
         process::CommandExt,
     },
     path::Path,
@@ -69,16 +69,32 @@ impl Account {
         }
         self.hand_over(folder)?;
         let Self::Other { name, .. } = self else { return Ok(()) };
-        let entered = self
-            .command(Path::new("/bin/sh"))
-            .args(["-c", r#"cd "$0""#])
-            .arg(folder)
-            .stderr(Stdio::null())
-            .status();
+        let mut enter = self.command(Path::new("/bin/sh"));
+        let entered = enter.args(["-c", r#"cd "$0""#]).arg(folder).stderr(Stdio::null()).status();
         if entered.naming("enter", folder)?.success() {
             return Ok(());
         }
         Err(PostgresError::Unreachable { user: (*name).to_owned(), folder: folder.to_owned() })
+    }
+
+    /// An empty folder for sockets. It may be in /tmp, where others can make things under any name.
+    pub(crate) fn make_socket_folder(&self, folder: &Path) -> Result<(), PostgresError> {
+        match fs::symlink_metadata(folder) {
+            Ok(found) if !found.is_dir() || found.uid() != self.uid() => {
+                return Err(PostgresError::SocketFolder { folder: folder.to_owned() });
+            }
+            // Sockets of servers that were killed: their names would be refused once their pids are another's.
+            Ok(_) => fs::remove_dir_all(folder).naming("remove", folder)?,
+            Err(_) => {}
+        }
+        self.make_folder(folder)
+    }
+
+    fn uid(&self) -> u32 {
+        match self {
+            Self::Own => rustix::process::geteuid().as_raw(),
+            Self::Other { uid, .. } => *uid,
+        }
     }
 
     /// A file that only this account (and root) may read.

@@ -31,7 +31,7 @@ pub enum PostgresError {
     #[error("the data folder {} holds {found}; this PostgreSQL is {installed}; install PostgreSQL {found} or choose another data folder", folder.display())]
     OtherMajor { folder: PathBuf, found: u32, installed: Version },
 
-    #[error("the data folder {} is not one of Bastide's: it has no password file beside its cluster; choose another data folder", folder.display())]
+    #[error("the folder {} holds other files and no database of Bastide's; choose an empty one, or one that does not exist", folder.display())]
     NotOurs { folder: PathBuf },
 
     #[error("the data folder {} is in use by another Bastide; stop that one first, or choose another data folder", folder.display())]
@@ -52,6 +52,12 @@ pub enum PostgresError {
 
     #[error("the user `{user}`, under which PostgreSQL runs, cannot enter {}; choose a data folder outside private folders such as /root", folder.display())]
     Unreachable { user: String, folder: PathBuf },
+
+    #[error("the data folder {} has lost its file `password`; choose another data folder, or move this one away", folder.display())]
+    NoPassword { folder: PathBuf },
+
+    #[error("the folder {} for the server's socket belongs to another user; remove it, or choose a data folder with a shorter path", folder.display())]
+    SocketFolder { folder: PathBuf },
 
     #[error("initdb could not make the data folder {}: {}", folder.display(), output.trim())]
     Initdb { folder: PathBuf, output: String },

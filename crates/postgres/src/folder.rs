@@ -4,6 +4,7 @@
 use std::{
     env,
     fs::{self, File, TryLockError},
+    hash::{DefaultHasher, Hash, Hasher},
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
@@ -12,6 +13,7 @@ use crate::{PostgresError, account::Account, error::Naming};
 
 /// Longest socket path that both Linux (108 with the NUL) and macOS (104) take.
 const SOCKET_PATH_MAX: usize = 103;
+const LOCK: &str = "lock";
 const SOCKET_NAME: &str = "/.s.PGSQL.65535.lock";
 
 /// Where the demo keeps its database when the user does not say.
@@ -68,12 +70,26 @@ impl Folder {
         if inside.as_os_str().len() + SOCKET_NAME.len() <= SOCKET_PATH_MAX {
             return inside;
         }
-        PathBuf::from("/tmp").join(format!("bastide-{}", std::process::id()))
+        let mut hasher = DefaultHasher::new();
+        self.root.hash(&mut hasher);
+        PathBuf::from(format!("/tmp/bastide-{:016x}", hasher.finish()))
+    }
+
+    /// Refuses a folder with somebody else's files in it: as root we would give it away to another user.
+    pub(crate) fn check_ours(&self) -> Result<(), PostgresError> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.naming("read", &self.root)?,
+        };
+        if self.root.join(LOCK).exists() || entries.count() == 0 {
+            return Ok(());
+        }
+        Err(PostgresError::NotOurs { folder: self.root.clone() })
     }
 
     /// Holds the folder against another Bastide until the file is dropped, also by a crash.
     pub(crate) fn hold(&self, account: &Account) -> Result<File, PostgresError> {
-        let path = self.root.join("lock");
+        let path = self.root.join(LOCK);
         let file =
             File::options().create(true).truncate(false).write(true).open(&path).naming("open", &path)?;
         account.hand_over(&path)?;

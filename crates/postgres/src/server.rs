@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::process::Signal;
-use tokio_postgres::NoTls;
+use tokio_postgres::{NoTls, error::SqlState};
 
 use crate::{
     Installation, PostgresError,
@@ -73,6 +73,7 @@ impl ServerBuilder {
     pub async fn start(self) -> Result<Server, PostgresError> {
         let account = Account::unprivileged()?;
         let folder = Folder::new(&self.data_dir)?;
+        folder.check_ours()?;
         account.make_folder(&folder.root)?;
         let held = folder.hold(&account)?;
         match folder.cluster_major() {
@@ -82,7 +83,7 @@ impl ServerBuilder {
                 return Err(PostgresError::OtherMajor { folder: folder.root, found, installed });
             }
             Some(_) if !folder.password().exists() => {
-                return Err(PostgresError::NotOurs { folder: folder.root });
+                return Err(PostgresError::NoPassword { folder: folder.root });
             }
             Some(_) => {}
         }
@@ -218,7 +219,7 @@ impl Server {
             return Err(PostgresError::AlreadyRunning { folder, pid: server.pid, port: server.port });
         }
         remove_stale(&cluster)?;
-        self.account.make_folder(&self.socket)?;
+        self.account.make_socket_folder(&self.socket)?;
         let path = self.folder.log();
         let log = File::options().create(true).append(true).open(&path).naming("open", &path)?;
         self.account.hand_over(&path)?;
@@ -306,19 +307,21 @@ impl Drop for Server {
         }
         if !self.socket.starts_with(&self.folder.root)
             && let Err(error) = fs::remove_dir_all(&self.socket)
+            && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::debug!(%error, "the socket's folder could not be removed");
         }
     }
 }
 
+/// Also when it answers with a refusal: the password may have been changed.
 async fn answers(url: &str) -> bool {
     match tokio_postgres::connect(url, NoTls).await {
         Ok((client, connection)) => {
             drop(client);
             connection.await.is_ok()
         }
-        Err(_) => false,
+        Err(error) => error.code().is_some_and(|code| *code != SqlState::CANNOT_CONNECT_NOW),
     }
 }
 
