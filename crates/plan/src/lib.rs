@@ -24,7 +24,7 @@ pub mod steps;
 mod survey;
 
 pub use config::{Config, RootChoice};
-pub use file::{FileError, PlanFile, read_plan, write_plan};
+pub use file::{Answer, FileError, PlanFile, read_plan, write_plan};
 pub use plan::*;
 pub use planner::plan;
 pub use quarantine::quarantine;

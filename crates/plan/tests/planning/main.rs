@@ -1,0 +1,4 @@
+//! Planning against real schemas, with what it asks about measured on a real server.
+
+mod legacy;
+mod survey;
