@@ -49,7 +49,7 @@ AS $body$
     FROM public.team_members t
     JOIN public.users u ON u.id = t.user_id
     JOIN public.merchants m ON m.id = t.merchant_id
-    WHERE t.user_id = member AND u.is_active AND m.status = 'active'
+    WHERE t.user_id = member AND u.is_active AND m.status <> 'closed'
     ORDER BY m.name, m.id, t.id
 $body$;
 

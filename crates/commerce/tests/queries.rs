@@ -115,7 +115,7 @@ async fn lookups_find_the_exact_key_only() {
         merchants.into_iter().map(|merchant| merchant.slug).collect::<Vec<_>>()
     };
     let ben = uuid("22222222-0000-4000-8000-000000000002");
-    assert_eq!(names(merchants::of_user(&pool, ben).await.unwrap()), ["harbour"], "not the suspended one");
+    assert_eq!(names(merchants::of_user(&pool, ben).await.unwrap()), ["harbour", "shut"], "suspended, but not closed");
 
     let status = migration::status(&pool).await.unwrap().unwrap();
     assert_eq!((status.state.as_str(), status.steps_done, status.steps_total), ("cut_over", 3, 4));

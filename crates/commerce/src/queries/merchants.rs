@@ -20,7 +20,7 @@ pub async fn by_slug(pool: &TenantPool, slug: &str) -> Result<Option<Merchant>, 
 pub(super) const OF_USER: Lookup =
     Lookup::new("SELECT id, slug, name, role FROM bastide.merchants_of($1)", &[Kind::Uuid]);
 
-/// The open merchants somebody works for, by name.
+/// The merchants somebody works for, closed ones left out, by name.
 ///
 /// # Errors
 /// When the database gives no answer.

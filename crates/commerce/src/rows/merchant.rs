@@ -23,6 +23,12 @@ impl Merchant {
         self.status == "active"
     }
 
+    /// A closed merchant is gone for its team, too; a suspended one still sees its own orders.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.status == "closed"
+    }
+
     /// # Errors
     /// Never, for a uuid; the signature says so to nobody but the compiler.
     pub fn tenant(&self) -> Result<TenantId, TenantIdError> {

@@ -1,0 +1,136 @@
+//! The one place where a request becomes a merchant's: path = credential = `X-Tenant-ID` = tenant context.
+//!
+//! [`Shop`] is a visitor at an open storefront, [`Team`] somebody of the merchant's team. Handlers get their [`TenantId`] from one of
+//! these two and from nowhere else. Whatever does not agree is 404, the same as a merchant that does not exist, and counted.
+
+use axum::{
+    extract::{FromRequestParts, RawPathParams},
+    http::{HeaderMap, HeaderName, request::Parts},
+};
+use bastide_commerce::{
+    queries::{merchants, users},
+    rows::Merchant,
+};
+use bastide_tenancy::TenantId;
+use uuid::Uuid;
+
+use crate::{app::App, problem::Problem, session::Session};
+
+const TENANT_HEADER: HeaderName = HeaderName::from_static("x-tenant-id");
+/// A slug is a DNS label at heart; far beyond that there is nothing to look up.
+const MAX_SLUG_BYTES: usize = 200;
+
+/// An open storefront and its visitor.
+pub(crate) struct Shop {
+    pub(crate) merchant: Merchant,
+    pub(crate) tenant: TenantId,
+}
+
+/// A merchant, and somebody of its team.
+pub(crate) struct Team {
+    pub(crate) merchant: Merchant,
+    pub(crate) tenant: TenantId,
+    role: Role,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Owner,
+    Admin,
+    Staff,
+    /// Sees figures, no people.
+    Viewer,
+}
+
+impl Team {
+    /// A session's place at a merchant. All questions are asked whatever the answers, so that a merchant one may not see takes as
+    /// long as one there is not.
+    pub(crate) async fn of_session(app: &App, session: Session, slug: &str) -> Result<Self, Problem> {
+        let merchant = by_slug(app, slug).await?.filter(|merchant| !merchant.is_closed());
+        let asked = merchant.as_ref().map_or(Uuid::nil(), |merchant| merchant.id);
+        let role = users::membership(app.pool(), session.user, asked).await?;
+        let merchant = merchant.ok_or_else(Problem::not_found)?;
+        let role = role.filter(|_| session.merchant.is_none_or(|only| only == merchant.id));
+        let Some(role) = role else {
+            app.count_credential_mismatch();
+            return Err(Problem::not_found());
+        };
+        Ok(Self { tenant: tenant(&merchant)?, merchant, role: Role::named(&role).ok_or_else(Problem::forbidden)? })
+    }
+
+    /// Orders show customers.
+    pub(crate) fn may_see_orders(&self) -> Result<(), Problem> {
+        match self.role {
+            Role::Owner | Role::Admin | Role::Staff => Ok(()),
+            Role::Viewer => Err(Problem::forbidden()),
+        }
+    }
+}
+
+impl Role {
+    /// A role this version does not know allows nothing.
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "owner" => Some(Self::Owner),
+            "admin" => Some(Self::Admin),
+            "staff" => Some(Self::Staff),
+            "viewer" => Some(Self::Viewer),
+            _ => None,
+        }
+    }
+}
+
+impl FromRequestParts<App> for Shop {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let slug = slug(parts).await?;
+        let merchant = by_slug(app, &slug).await?.filter(Merchant::is_open).ok_or_else(Problem::not_found)?;
+        check_header(app, &parts.headers, &merchant)?;
+        // A storefront needs no credential; one that is sent must be right all the same.
+        if let Some(session) = Session::from_bearer(app, &parts.headers)? {
+            Team::of_session(app, session, &slug).await?;
+        }
+        Ok(Self { tenant: tenant(&merchant)?, merchant })
+    }
+}
+
+impl FromRequestParts<App> for Team {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let session = Session::from_bearer(app, &parts.headers)?.ok_or_else(Problem::no_credential)?;
+        let team = Self::of_session(app, session, &slug(parts).await?).await?;
+        check_header(app, &parts.headers, &team.merchant)?;
+        Ok(team)
+    }
+}
+
+/// The path's merchant, percent-decoded. Bytes that are no text name nobody.
+pub(crate) async fn slug(parts: &mut Parts) -> Result<String, Problem> {
+    let params = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| Problem::not_found())?;
+    let slug = params.iter().find(|(name, _)| *name == "merchant").map(|(_, value)| value.to_owned());
+    slug.ok_or_else(Problem::not_found)
+}
+
+async fn by_slug(app: &App, slug: &str) -> Result<Option<Merchant>, Problem> {
+    // NUL cannot be stored, so it cannot be asked for either.
+    if slug.is_empty() || slug.len() > MAX_SLUG_BYTES || slug.chars().any(char::is_control) {
+        return Ok(None);
+    }
+    Ok(merchants::by_slug(app.pool(), slug).await?)
+}
+
+fn check_header(app: &App, headers: &HeaderMap, merchant: &Merchant) -> Result<(), Problem> {
+    let id = merchant.id.to_string();
+    let agrees = |value: &[u8]| value == merchant.slug.as_bytes() || value.eq_ignore_ascii_case(id.as_bytes());
+    if headers.get_all(TENANT_HEADER).iter().all(|value| agrees(value.as_bytes())) {
+        return Ok(());
+    }
+    app.count_header_mismatch();
+    Err(Problem::not_found())
+}
+
+fn tenant(merchant: &Merchant) -> Result<TenantId, Problem> {
+    merchant.tenant().map_err(|_| Problem::not_found())
+}
