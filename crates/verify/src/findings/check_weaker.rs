@@ -19,7 +19,7 @@ fn run(posture: &Posture) -> Vec<Weakness> {
         };
         // Without a WITH CHECK of its own the policy checks writes by its USING, which has a finding of its own.
         let Some(check) = &policy.with_check else { continue };
-        let right = right_predicate(table, scoped);
+        let right = right_predicate(scoped);
         let message =
             format!("the policy `{}` lets rows be written for other tenants: `WITH CHECK ({check})`", policy.name);
         let mend = sql!("ALTER POLICY {} ON {} WITH CHECK ({})", policy.name, table.name, right);

@@ -23,7 +23,7 @@ fn run(posture: &Posture) -> Vec<Weakness> {
         } else {
             format!("has only restrictive policies for `{}`; they narrow access that nothing gives", posture.app)
         };
-        let predicate = right_predicate(table, scoped);
+        let predicate = right_predicate(scoped);
         let mend = sql!(
             "CREATE POLICY bastide_tenant ON {} TO {} USING ({}) WITH CHECK ({})",
             table.name, posture.app, predicate, predicate

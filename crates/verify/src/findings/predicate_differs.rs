@@ -19,7 +19,7 @@ fn run(posture: &Posture) -> Vec<Weakness> {
         if scoped.expected.iter().any(|expected| expected == using) {
             continue;
         }
-        let right = right_predicate(table, scoped);
+        let right = right_predicate(scoped);
         let message = format!("the policy `{}` reads `USING ({using})`; expected `{right}`", policy.name);
         let mend = sql!("ALTER POLICY {} ON {} USING ({}) WITH CHECK ({})", policy.name, table.name, right, right);
         found.push(Weakness::new(Severity::Critical, &table.name, message, mend));

@@ -88,6 +88,7 @@ pub(crate) fn table(name: &str, columns: Vec<Column>) -> Table {
         force_row_security: false,
         parents: Vec::new(),
         children: Vec::new(),
+        partition_columns: Default::default(),
         of_type: None,
         estimated_rows: 10,
         bytes: 8192,
@@ -115,6 +116,8 @@ pub(crate) fn view(name: &str, reads: &[&str]) -> View {
         reads: reads.iter().map(|name| public(name)).collect(),
         has_unique_index: false,
         definition: Sql::trusted("SELECT …"),
+        rules: Default::default(),
+        triggers: Vec::new(),
     }
 }
 
@@ -199,6 +202,7 @@ pub(crate) fn sound() -> Posture {
                 tenant_column: ident(column),
                 declared: true,
                 expected: vec![predicate(column)],
+                kind: Sql::trusted("uuid"),
                 null_rows: 0,
             };
             (public(name), entry)
@@ -211,6 +215,9 @@ pub(crate) fn sound() -> Posture {
                 current_user: ident("postgres"),
                 system_identifier: None,
                 database_oid: 5,
+                database_owner: ident("shop"),
+                database_acl: None,
+                database_settings: Vec::new(),
                 extensions: BTreeMap::new(),
             },
             schemas: BTreeMap::from([(ident("public"), Schema { owner: ident("shop"), acl: None })]),
@@ -246,6 +253,7 @@ pub(crate) fn sound() -> Posture {
             QualifiedName::new(ident("bastide"), ident("scoped_tables")),
             reach(&["SELECT"]),
         )]),
+        kept_tables: Vec::new(),
         callable: BTreeSet::from([(public("slugify"), Sql::trusted("who text"))]),
         context_readers: BTreeSet::new(),
         functions: vec![kept("set_tenant", "v text", None), kept("current_tenant", "", Some(BODY))],

@@ -33,6 +33,8 @@ pub(crate) struct Posture {
     pub(crate) reach: BTreeMap<QualifiedName, Reach>,
     /// The same inside schema `bastide`.
     pub(crate) kept: BTreeMap<QualifiedName, Reach>,
+    /// All tables inside schema `bastide`.
+    pub(crate) kept_tables: Vec<QualifiedName>,
     /// Functions outside `bastide` that one of `roles` may call: name and identity arguments.
     pub(crate) callable: BTreeSet<(QualifiedName, Sql)>,
     /// Functions whose body reads the tenant context.
@@ -58,6 +60,8 @@ pub(crate) struct Scoped {
     pub(crate) declared: bool,
     /// The predicates that are right for its tenant column, as this server prints them.
     pub(crate) expected: Vec<String>,
+    /// The column's type without a length: what the setting is cast to.
+    pub(crate) kind: Sql,
     /// Rows without a tenant, counted up to a thousand.
     pub(crate) null_rows: u64,
 }
@@ -133,10 +137,8 @@ impl Posture {
 }
 
 /// The policy that ought to be there, for a message that can be pasted.
-pub(crate) fn right_predicate(table: &Table, scoped: &Scoped) -> Sql {
-    let kind =
-        table.column(&scoped.tenant_column).map_or_else(|| Sql::trusted("text"), |c| c.type_name.clone());
-    sql!("{} = (SELECT bastide.current_tenant()::{})", scoped.tenant_column, kind)
+pub(crate) fn right_predicate(scoped: &Scoped) -> Sql {
+    sql!("{} = (SELECT bastide.current_tenant()::{})", scoped.tenant_column, scoped.kind)
 }
 
 /// Which halves of a policy its command uses: (USING, WITH CHECK).
@@ -169,6 +171,10 @@ pub(crate) fn check_is_right(scoped: &Scoped, policy: &Policy) -> bool {
 }
 
 impl Scoped {
+    fn unread(tenant_column: Ident, declared: bool) -> Self {
+        Self { tenant_column, declared, expected: Vec::new(), kind: Sql::trusted("text"), null_rows: 0 }
+    }
+
     fn expects(&self, predicate: &Sql) -> bool {
         self.expected.iter().any(|expected| expected == predicate.as_str())
     }

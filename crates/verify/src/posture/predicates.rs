@@ -14,25 +14,34 @@ use crate::VerifyError;
 /// A policy's two halves as `pg_get_expr` prints them with only `pg_catalog` on the search path.
 pub(super) type Halves = (Option<String>, Option<String>);
 
-/// The predicates that are right for a column. There are two for a type with a modifier: `varchar(20)` may be cast to
-/// with its length or without.
+/// What is right for one tenant column.
+pub(super) struct Expected {
+    /// The type the setting is cast to: the column's, without a length.
+    pub(super) kind: Sql,
+    pub(super) predicates: Vec<String>,
+}
+
+/// A cast to `varchar(20)` cuts a longer value down in silence, and so to what may be another tenant's key: of text types
+/// only the one without a length is right. Others may carry their modifier.
 pub(super) async fn expected(
     transaction: &Transaction<'_>,
     table: &QualifiedName,
     column: &Ident,
     serial: usize,
-) -> Result<Vec<String>, VerifyError> {
+) -> Result<Option<Expected>, VerifyError> {
     let reading = "how this server prints the expected policy";
     let types = transaction
         .query_opt(
-            "SELECT format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, -1)
-             FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+            "SELECT format_type(a.atttypid, CASE t.typcategory WHEN 'S' THEN -1 ELSE a.atttypmod END),
+                    format_type(a.atttypid, -1)
+             FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+             JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = $3 AND a.attnum > 0 AND NOT a.attisdropped",
             &[&table.schema.as_str(), &table.name.as_str(), &column.as_str()],
         )
         .await
         .map_err(VerifyError::reading(reading))?;
-    let Some(types) = types else { return Ok(Vec::new()) };
+    let Some(types) = types else { return Ok(None) };
     let copy = Ident::new(format!("bastide_expected_{serial}"))?;
     let full = Sql::trusted(types.get::<_, String>(0));
     let bare = Sql::trusted(types.get::<_, String>(1));
@@ -59,7 +68,7 @@ pub(super) async fn expected(
         )
         .await
         .map_err(VerifyError::reading(reading))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    Ok(Some(Expected { kind: bare, predicates: rows.iter().map(|row| row.get(0)).collect() }))
 }
 
 /// The body of `bastide.current_tenant` as it ought to be.

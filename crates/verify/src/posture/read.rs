@@ -32,6 +32,7 @@ impl Posture {
             functions.iter().any(|f| f.name.as_str() == "current_tenant" && f.arguments.is_empty());
         let scoped = scoped(&transaction, &catalog, has_context).await?;
         let (pending_cutover, classes) = run(&transaction).await?;
+        let kept_tables = rights::kept_tables(&transaction).await?;
         let (reach, kept) = rights::reach(&transaction, &names).await?;
         let callable = rights::callable(&transaction, &names).await?;
         let context_readers = context_readers(&transaction).await?;
@@ -50,6 +51,7 @@ impl Posture {
             classes,
             reach,
             kept,
+            kept_tables,
             callable,
             context_readers,
             functions,
@@ -96,7 +98,7 @@ async fn scoped(
         let name =
             QualifiedName::new(Ident::new(row.get::<_, String>(0))?, Ident::new(row.get::<_, String>(1))?);
         let tenant_column = Ident::new(row.get::<_, String>(2))?;
-        scoped.insert(name, Scoped { tenant_column, declared: true, expected: Vec::new(), null_rows: 0 });
+        scoped.insert(name, Scoped::unread(tenant_column, true));
     }
     add_children(catalog, &mut scoped);
     for (serial, (name, entry)) in scoped.iter_mut().enumerate() {
@@ -104,7 +106,10 @@ async fn scoped(
             continue;
         };
         if has_context {
-            entry.expected = predicates::expected(transaction, name, &entry.tenant_column, serial).await?;
+            let right = predicates::expected(transaction, name, &entry.tenant_column, serial).await?;
+            if let Some(right) = right {
+                (entry.kind, entry.expected) = (right.kind, right.predicates);
+            }
         }
         if !column.not_null {
             entry.null_rows = null_rows(transaction, name, &entry.tenant_column).await?;
@@ -120,13 +125,7 @@ fn add_children(catalog: &Catalog, scoped: &mut BTreeMap<QualifiedName, Scoped>)
         let Some(column) = scoped.get(&parent).map(|entry| entry.tenant_column.clone()) else { continue };
         for child in catalog.table(&parent).into_iter().flat_map(|table| &table.children) {
             if !scoped.contains_key(child) {
-                let entry = Scoped {
-                    tenant_column: column.clone(),
-                    declared: false,
-                    expected: Vec::new(),
-                    null_rows: 0,
-                };
-                scoped.insert(child.clone(), entry);
+                scoped.insert(child.clone(), Scoped::unread(column.clone(), false));
                 open.push(child.clone());
             }
         }

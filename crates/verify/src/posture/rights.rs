@@ -89,6 +89,16 @@ pub(super) async fn reach(
     Ok((outside, inside))
 }
 
+/// Every table of schema `bastide`, for the application to be refused at.
+pub(super) async fn kept_tables(transaction: &Transaction<'_>) -> Result<Vec<QualifiedName>, VerifyError> {
+    let query = "SELECT relname::text FROM pg_class
+        WHERE relnamespace = 'bastide'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1";
+    let rows =
+        transaction.query(query, &[]).await.map_err(VerifyError::reading("the tables of `bastide`"))?;
+    let name = |text: String| Ok(QualifiedName::new(Ident::constant("bastide"), Ident::new(text)?));
+    rows.iter().map(|row| name(row.get(0))).collect()
+}
+
 const CALLABLE: &str = "
     SELECT n.nspname::text, p.proname::text, pg_get_function_identity_arguments(p.oid)
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace

@@ -1,12 +1,9 @@
 //! What the application must not reach at all: closed tables, children only their parents lead to, and Bastide's own.
 
-use bastide_sql::{Ident, QualifiedName, sql};
+use bastide_sql::{QualifiedName, sql};
 
 use super::{Case, Context, Ground};
 use crate::{Probe, VerifyError};
-
-/// The tables of schema `bastide` that hold what concerns every tenant.
-const KEPT: [&str; 7] = ["run", "journal", "rule", "assignment", "held", "scope", "audit"];
 
 pub(super) async fn probe(ground: &Ground<'_>, name: &QualifiedName) -> Result<Probe, VerifyError> {
     let object = name.to_string();
@@ -23,10 +20,8 @@ pub(super) async fn probe(ground: &Ground<'_>, name: &QualifiedName) -> Result<P
 }
 
 pub(super) async fn kept(ground: &Ground<'_>, probes: &mut Vec<Probe>) -> Result<(), VerifyError> {
-    for table in KEPT {
-        probes.push(
-            probe(ground, &QualifiedName::new(Ident::constant("bastide"), Ident::constant(table))).await?,
-        );
+    for table in &ground.posture.kept_tables {
+        probes.push(probe(ground, table).await?);
     }
     Ok(())
 }
