@@ -1,0 +1,162 @@
+//! What every client may rely on.
+
+mod site;
+
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode};
+use bastide_server::{AppConfig, SessionKey};
+use serde_json::{Value, json};
+use site::{ADA, PASSWORD, Site};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+};
+
+const PRODUCTS: &str = "/api/v1/storefront/lagoon/products";
+const ORDERS: &str = "/api/v1/admin/lagoon/orders";
+
+#[tokio::test]
+async fn products_come_in_pages_with_money() {
+    let site = Site::open().await;
+    let first = site.get(PRODUCTS, &[]).await;
+    assert_eq!(first.header("content-type"), "application/json");
+    let body = first.json();
+    assert_eq!(body["data"].as_array().unwrap().len(), 20);
+    assert_eq!(body["data"][0]["price"], json!({"amount": 1049, "currency": "EUR"}));
+    assert_eq!(body["data"][0]["name"], "Lagoon net 49", "newest first, and 50 is a draft");
+    assert_eq!(body["page"]["has_more"], true);
+
+    let (mut names, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = site.get(&format!("{PRODUCTS}?limit=13&cursor={cursor}"), &[]).await.json();
+        names.extend(page["data"].as_array().unwrap().iter().map(|product| product["name"].to_string()));
+        match &page["page"]["next_cursor"] {
+            Value::String(next) => cursor.clone_from(next),
+            end => {
+                assert!(end.is_null() && page["page"]["has_more"] == false);
+                break;
+            }
+        }
+    }
+    assert_eq!(names.len(), 45);
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 45, "no product twice");
+}
+
+#[tokio::test]
+async fn orders_show_their_customers_to_the_team() {
+    let site = Site::open().await;
+    let ada = site.bearer(ADA).await;
+    let body = site.get(&format!("{ORDERS}?limit=2"), &[("authorization", &ada)]).await.json();
+    assert_eq!(body["data"][0]["number"], "L-60");
+    assert_eq!(body["data"][0]["status"], "paid");
+    assert_eq!(body["data"][0]["total"], json!({"amount": 6000, "currency": "EUR"}));
+    assert_eq!(body["data"][0]["customer"]["name"], "Ada 1");
+    assert_eq!(body["data"][0]["placed_at"], "2025-01-01T00:30:00Z");
+}
+
+#[tokio::test]
+async fn a_limit_is_clamped_and_nonsense_is_named() {
+    let site = Site::open().await;
+    let count = async |limit: &str| {
+        site.get(&format!("{PRODUCTS}?limit={limit}"), &[]).await.json()["data"].as_array().unwrap().len()
+    };
+    assert_eq!((count("0").await, count("-3").await, count("100000").await), (1, 1, 45));
+    for limit in ["ten", "", "1.5", "%00", "1;SELECT"] {
+        let answer = site.get(&format!("{PRODUCTS}?limit={limit}"), &[]).await;
+        assert_eq!(answer.problem(422), "invalid", "{limit}");
+        assert_eq!(answer.json()["errors"][0]["field"], "limit");
+    }
+    assert_eq!(site.get(&format!("{PRODUCTS}?limit=1&limit=2"), &[]).await.problem(400), "bad_request");
+}
+
+#[tokio::test]
+async fn signing_in_says_where_one_works() {
+    let site = Site::open().await;
+    let body = site.login(&json!({"email": " ada@lagoon.test ", "password": PASSWORD})).await.json();
+    assert_eq!(body["merchants"][0]["slug"], "lagoon");
+    assert_eq!(body["merchants"][0]["role"], "owner");
+    assert_eq!((body["token_type"].as_str(), body["expires_in"].as_u64()), (Some("Bearer"), Some(1800)));
+    let other = App2::same_key(&site).await;
+    let bearer = format!("Bearer {}", body["token"].as_str().unwrap());
+    assert_eq!(other.get(ORDERS, &[("authorization", &bearer)]).await.status, StatusCode::OK, "servers with one key share sessions");
+}
+
+/// A second server with the same key.
+struct App2;
+impl App2 {
+    async fn same_key(_: &Site) -> Site {
+        Site::with(AppConfig { session_key: SessionKey::from_text(&"k".repeat(40)).unwrap(), ..AppConfig::default() }).await
+    }
+}
+
+#[tokio::test]
+async fn errors_have_one_shape_and_headers_are_always_there() {
+    let site = Site::open().await;
+    assert_eq!(site.get("/api/v1/nothing", &[]).await.problem(404), "not_found");
+    let wrong = site.ask(Method::DELETE, PRODUCTS, &[]).await;
+    assert_eq!(wrong.problem(405), "method_not_allowed");
+    assert_eq!(wrong.header("allow"), "GET,HEAD");
+    assert_eq!(site.ask(Method::GET, "/api/v1/auth/merchant/login", &[]).await.problem(405), "method_not_allowed");
+
+    let head = site.ask(Method::HEAD, PRODUCTS, &[]).await;
+    assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
+    let given = site.get(PRODUCTS, &[("x-request-id", "trace-7.a_b")]).await;
+    assert_eq!(given.header("x-request-id"), "trace-7.a_b");
+    let hostile = site.get(PRODUCTS, &[("x-request-id", "a\"<b>")]).await;
+    assert_eq!(hostile.header("x-request-id").len(), 36, "a new one");
+
+    for path in [PRODUCTS, "/", "/shop/lagoon", "/assets/bastide.css", "/nothing", "/healthz"] {
+        let answer = site.get(path, &[]).await;
+        for name in ["content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy", "cache-control"] {
+            assert!(!answer.header(name).is_empty(), "{path} lacks {name}");
+        }
+    }
+    let page = site.get("/nothing", &[("accept", "text/html,*/*")]).await;
+    assert!(page.status == StatusCode::NOT_FOUND && page.text.starts_with("<!DOCTYPE html>"));
+}
+
+#[tokio::test]
+async fn health_does_not_ask_the_database_and_readiness_does() {
+    let mut site = Site::open().await;
+    assert_eq!(site.get("/readyz", &[]).await.json(), json!({"status": "ready"}));
+    let status = site.get("/api/v1/system/migration-status", &[]).await.json();
+    assert_eq!((status["state"].as_str(), status["steps_done"].as_i64(), status["steps_total"].as_i64()), (Some("cut_over"), Some(3), Some(4)));
+    site.server.crash();
+    assert_eq!(site.get("/healthz", &[]).await.json(), json!({"status": "ok"}));
+    let away = site.get("/readyz", &[]).await;
+    assert_eq!(away.problem(503), "database_unavailable");
+    assert_eq!(away.header("retry-after"), "1");
+    assert_eq!(site.get(PRODUCTS, &[]).await.problem(503), "database_unavailable");
+    site.server.restart().await;
+    assert_eq!(site.get(PRODUCTS, &[]).await.status, StatusCode::OK, "it recovers by itself");
+}
+
+#[tokio::test]
+async fn open_requests_end_before_the_server_does() {
+    let site = Site::open().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(bastide_server::serve(listener, site.app.clone(), async move {
+        stopped.await.unwrap();
+    }));
+    // A request under way: its body is not complete yet.
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    let body = json!({"email": ADA, "password": PASSWORD}).to_string();
+    let head = format!("POST /api/v1/auth/merchant/login HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    slow.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    stop.send(()).unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!server.is_finished());
+    slow.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    server.await.unwrap().unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}
