@@ -18,7 +18,10 @@ pub async fn finish(target: &Target, id: Option<Uuid>) -> Result<RunRecord, Engi
     match run.state {
         RunState::CutOver => {}
         RunState::PendingCutover => {
-            return Err(wrong(&run, "the legacy login still reads everything; next is `bastide rls cutover`"));
+            return Err(wrong(
+                &run,
+                "the legacy login still reads everything; next is `bastide rls cutover`",
+            ));
         }
         RunState::Finished => return Err(wrong(&run, "there is nothing left to discard")),
         _ => return Err(wrong(&run, "only a run that is cut over can be finished")),

@@ -200,7 +200,7 @@ pub(crate) async fn state_of(
 
 fn step_record(run: Uuid, row: &Row) -> Result<StepRecord, EngineError> {
     let wrong = |what: String| EngineError::Journal { run, what };
-    let column = |error: tokio_postgres::Error| wrong(error.to_string());
+    let column = |error: tokio_postgres::Error| wrong(told(&error));
     let step: String = row.try_get("step").map_err(column)?;
     let id: StepId = word(&step).map_err(wrong)?;
     Ok(StepRecord {
@@ -221,6 +221,11 @@ fn step_record(run: Uuid, row: &Row) -> Result<StepRecord, EngineError> {
         error: row.try_get("error").map_err(column)?,
         id,
     })
+}
+
+/// With its cause, which names the field that could not be read.
+pub(crate) fn told(error: &tokio_postgres::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 /// A value whose serde form is one word.

@@ -43,7 +43,7 @@ pub async fn read_run(
     let Some(row) = row else { return Err(id.map_or(EngineError::NoRun, EngineError::NoSuchRun)) };
     let run: Uuid = row.try_get("id").map_err(EngineError::server(reading))?;
     let wrong = |what: String| EngineError::Journal { run, what };
-    let column = |error: tokio_postgres::Error| wrong(error.to_string());
+    let column = |error: tokio_postgres::Error| wrong(journal::told(&error));
     let record = RunRecord {
         id: run,
         state: journal::word(row.try_get("state").map_err(column)?).map_err(wrong)?,

@@ -225,12 +225,12 @@ impl Runner<'_> {
             } else {
                 tries.blockers.join("; ")
             };
-            let (tries, seconds) = (tries.count(), tries.elapsed().as_secs());
+            let (tries, seconds) = (tries.failures(), tries.elapsed().as_secs());
             return Err(EngineError::Blocked { step: step.clone(), tries, seconds, blockers });
         };
         (self.listener)(&Event::Waiting {
             step: step.clone(),
-            attempt: tries.count(),
+            attempt: tries.failures(),
             blocked_by: tries.blockers.clone(),
         });
         tokio::time::sleep(pause).await;

@@ -28,6 +28,7 @@ pub(super) struct Tries {
     begun: Instant,
     this: Instant,
     failed: u32,
+    all_failed: u32,
     timeouts: u32,
     waited: Duration,
     statement_timeout: Duration,
@@ -42,6 +43,7 @@ impl Tries {
             begun: now,
             this: now,
             failed: 0,
+            all_failed: 0,
             timeouts: 0,
             waited: Duration::ZERO,
             statement_timeout: SHORT,
@@ -60,9 +62,14 @@ impl Tries {
         self.timeouts = 0;
     }
 
-    /// Tries so far, the one under way included.
+    /// Every try of the whole step, the one under way included.
     pub(super) fn count(&self) -> u32 {
-        self.failed + 1
+        self.all_failed + 1
+    }
+
+    /// Of the part under way.
+    pub(super) fn failures(&self) -> u32 {
+        self.failed
     }
 
     pub(super) fn elapsed(&self) -> Duration {
@@ -85,6 +92,7 @@ impl Tries {
     /// Counts a failed try; how long to pause before the next, or `None` when there is to be none.
     pub(super) fn again(&mut self, said: &ServerSaid) -> Option<Duration> {
         self.failed += 1;
+        self.all_failed += 1;
         if said.timed_out() {
             self.timeouts += 1;
             self.statement_timeout = (self.statement_timeout * 2).min(LAST_TIMEOUT);

@@ -233,13 +233,15 @@ async fn batches_touch_every_row_once_though_the_connection_is_cut() {
     scene.journalled("touch", &touch(), &Script::nothing()).await;
     let killer = scene.db.client().await;
     let killing = tokio::spawn(async move {
+        let mut cut = 0;
         for _ in 0..3 {
             tokio::time::sleep(Duration::from_millis(120)).await;
-            killer.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bastide'", &[]).await.unwrap();
+            cut += killer.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bastide'", &[]).await.unwrap();
         }
+        cut
     });
     scene.go(true).await.unwrap();
-    killing.await.unwrap();
+    assert!(killing.await.unwrap() > 0);
     let counted = scene
         .db
         .query_one_text("SELECT min(touched) || ' ' || max(touched) || ' ' || count(*) FROM orders")
@@ -251,6 +253,7 @@ async fn batches_touch_every_row_once_though_the_connection_is_cut() {
     }
     let step = journal::read_steps(scene.guard.client(), scene.run).await.unwrap().remove(0);
     assert_eq!((step.state, step.rows, step.cursor), (StepState::Done, Some(60_000), None));
+    assert!(step.attempts > 1, "the step never noticed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,6 @@
+//! Whole runs on small databases: every way a run can go, and back.
+
+mod kill;
+mod refusals;
+mod round_trip;
+mod scene;

@@ -1,0 +1,137 @@
+//! There and back, from every state.
+
+use std::os::unix::fs::PermissionsExt;
+
+use bastide_engine::{BackupChoice, RunState, StepState, dry_run, finish, status};
+use bastide_plan::Phase;
+
+use crate::scene::{Scene, same_but_for_order, same_schema};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrated_and_rolled_back_nothing_differs() {
+    let scene = Scene::new().await;
+    let before = scene.snapshot().await;
+    let outcome = scene.migrate(&scene.options().await).await.unwrap();
+    assert_eq!(outcome.run.state, RunState::PendingCutover);
+    assert!(outcome.verdict.unwrap().isolated());
+    assert_eq!(outcome.run.phases.len(), 7);
+    let unfinished: Vec<_> =
+        outcome.steps.iter().filter(|s| s.phase != Phase::Cutover && s.state != StepState::Done).collect();
+    assert!(unfinished.is_empty(), "{unfinished:?}");
+    let (run, _) = status(&scene.place().target, None).await.unwrap();
+    assert_eq!(run.id, outcome.run.id);
+    let undone = scene.rollback(None).await.unwrap();
+    assert_eq!(undone.run.state, RunState::RolledBack);
+    assert!(undone.written_since.is_empty(), "{:?}", undone.written_since);
+    scene.assert_as(&before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_over_and_rolled_back_nothing_differs() {
+    let scene = Scene::new().await;
+    let before = scene.snapshot().await;
+    scene.migrate(&scene.options().await).await.unwrap();
+    let outcome = scene.cutover().await.unwrap();
+    assert_eq!(outcome.run.state, RunState::CutOver);
+    assert!(outcome.steps.iter().all(|step| step.state == StepState::Done));
+    let open = "SELECT count(*)::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relrowsecurity AND NOT relforcerowsecurity";
+    assert_eq!(scene.db.query_one_text(open).await, "0");
+    let undone = scene.rollback(None).await.unwrap();
+    assert!(undone.written_since.is_empty(), "{:?}", undone.written_since);
+    scene.assert_as(&before).await;
+    // And again, over the history of the first run.
+    scene.migrate(&scene.options().await).await.unwrap();
+    scene.rollback(None).await.unwrap();
+    scene.assert_as(&before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cutover_alone_is_undone_and_done_again_then_finished() {
+    let scene = Scene::new().await;
+    scene.migrate(&scene.options().await).await.unwrap();
+    let pending = scene.db.schema_dump().await;
+    scene.cutover().await.unwrap();
+    let closed = scene.db.schema_dump().await;
+    let undone = scene.rollback(Some(Phase::Optimisation)).await.unwrap();
+    assert_eq!(undone.run.state, RunState::PendingCutover);
+    same_but_for_order(&pending, &scene.db.schema_dump().await);
+    scene.cutover().await.unwrap();
+    same_but_for_order(&closed, &scene.db.schema_dump().await);
+    let closed = scene.db.schema_dump().await;
+    let run = finish(&scene.place().target, None).await.unwrap();
+    assert_eq!(run.state, RunState::Finished);
+    same_schema(&closed, &scene.db.schema_dump().await);
+    let error = scene.rollback(None).await.unwrap_err();
+    assert!(error.to_string().contains("finish"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_stops_where_it_is_told_and_goes_on() {
+    let scene = Scene::new().await;
+    let before = scene.snapshot().await;
+    let mut options = scene.options().await;
+    options.until = Some(Phase::Assignment);
+    let outcome = scene.migrate(&options).await.unwrap();
+    assert_eq!((outcome.run.state, outcome.run.phase), (RunState::Stopped, Phase::Assignment));
+    assert_eq!(scene.resume().await.unwrap().run.state, RunState::PendingCutover);
+    let undone = scene.rollback(Some(Phase::Assignment)).await.unwrap();
+    assert_eq!(undone.run.state, RunState::Stopped);
+    assert_eq!(scene.db.query_one_text("SELECT count(*)::text FROM pg_policies").await, "0");
+    assert_eq!(scene.resume().await.unwrap().run.state, RunState::PendingCutover);
+    scene.rollback(None).await.unwrap();
+    scene.assert_as(&before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_backup_is_private_and_restores_row_for_row() {
+    let scene = Scene::new().await;
+    let mut options = scene.options().await;
+    options.backup = BackupChoice::Restore;
+    let outcome = scene.migrate(&options).await.unwrap();
+    let backup = outcome.run.backup.unwrap();
+    assert_eq!(
+        (backup.verified.as_str(), backup.tables, backup.rows),
+        ("restore", 4, Some(4 + 400 + 2000 + 4000))
+    );
+    let mode = |path: &str| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&backup.path), 0o600);
+    let password = scene.state_dir.path().join("bastide_app.password");
+    assert_eq!(mode(password.to_str().unwrap()), 0o600);
+    assert_eq!(
+        scene
+            .db
+            .query_one_text("SELECT count(*)::text FROM pg_database WHERE datname LIKE 'bastide_verify%'")
+            .await,
+        "0"
+    );
+    let login = std::fs::read_to_string(&password).unwrap();
+    scene.db.client_as("bastide_app", login.trim()).await;
+    scene.rollback(None).await.unwrap();
+    assert!(!password.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_written_meanwhile_are_kept_and_named() {
+    let scene = Scene::new().await;
+    scene.migrate(&scene.options().await).await.unwrap();
+    scene.db.execute(r#"INSERT INTO "Orders" VALUES (9001, 1, 9.99)"#).await;
+    let undone = scene.rollback(None).await.unwrap();
+    assert_eq!(undone.written_since, [r#"public."Orders" (2000 rows before, 2001 now)"#]);
+    assert_eq!(scene.db.query_one_text(r#"SELECT count(*)::text FROM "Orders""#).await, "2001");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_renders_every_step_and_sends_none() {
+    let scene = Scene::new().await;
+    let before = scene.snapshot().await;
+    let plan = scene.plan().await;
+    let rendered = dry_run(&plan);
+    assert_eq!(rendered.len(), plan.steps.len());
+    let protect = rendered.iter().find(|step| step.id.as_str().starts_with("protect_table")).unwrap();
+    assert!(
+        protect.forward.starts_with("BEGIN\n;\n") && protect.forward.ends_with("COMMIT\n;\n"),
+        "{}",
+        protect.forward
+    );
+    scene.assert_as(&before).await;
+}
