@@ -11,6 +11,8 @@ mod access;
 pub mod classify;
 mod config;
 mod file;
+#[cfg(test)]
+mod fixture;
 pub mod inference;
 mod notes;
 mod obstacles;

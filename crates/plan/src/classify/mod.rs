@@ -9,6 +9,8 @@ mod columns;
 mod family;
 mod root;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
