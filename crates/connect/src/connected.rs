@@ -84,6 +84,12 @@ impl Connected {
         major(&self.version).unwrap_or(MINIMUM_MAJOR)
     }
 
+    /// For a pool, which keeps the two together itself. Aborting the task closes the socket at once.
+    #[must_use]
+    pub fn into_parts(self) -> (Client, JoinHandle<()>) {
+        (self.client, self.driver)
+    }
+
     /// Says goodbye and waits until it was sent: the server ends the session at once.
     pub async fn close(self) {
         drop(self.client);

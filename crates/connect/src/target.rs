@@ -101,6 +101,19 @@ impl Target {
         other
     }
 
+    /// With more start-up options (`-c name=value …`) after those it has. Transaction-mode poolers refuse such.
+    #[must_use]
+    pub fn with_options(&self, options: &str) -> Self {
+        let mut other = self.clone();
+        let options = match other.parameters.get("options") {
+            Some(given) => format!("{given} {options}"),
+            None => options.to_owned(),
+        };
+        other.config.options(options.as_str());
+        other.parameters.insert("options", options);
+        other
+    }
+
     /// `db.example.com:5432`, or `/var/run/postgresql (socket, port 5432)`.
     #[must_use]
     pub fn host_for_people(&self) -> String {

@@ -89,7 +89,7 @@ impl From<bastide_commerce::Error> for Problem {
             bastide_commerce::Error::Door(Door::Deadline) => {
                 unavailable("timeout", "That took too long; try again in a moment.")
             }
-            bastide_commerce::Error::Door(Door::Unreachable(_)) => {
+            bastide_commerce::Error::Door(Door::Unreachable(_) | Door::Connect(_)) => {
                 tracing::error!(%error, "no database");
                 unavailable("database_unavailable", "The database is away; try again in a moment.")
             }

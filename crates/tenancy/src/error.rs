@@ -2,7 +2,7 @@
 
 use tokio_postgres::error::SqlState;
 
-use crate::Unbound;
+use crate::{ConnectError, Unbound};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -15,6 +15,10 @@ pub enum Error {
     /// The statement took longer than it may.
     #[error("the database did not answer in time")]
     Deadline,
+    /// There was no connection, and what to try.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A connection was lost.
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
     /// A statement of this transaction failed or was dropped half-way, so it was rolled back instead of committed.

@@ -2,21 +2,22 @@
 
 use std::ops::Deref;
 
-use deadpool_postgres::{ClientWrapper, Object};
+use deadpool::managed::Object;
+use deadpool_postgres::ClientWrapper;
 use tokio_postgres::{Row, Statement};
 
-use crate::{Error, Parameters, Query};
+use crate::{Error, Parameters, Query, connector::Connector};
 
 /// Held while a connection is in use. Only [`Lease::settle`] gives it back to the pool; dropping the lease in any other
 /// way (an early return, a dropped future, a panic) takes it out of the pool and closes its socket, so that the server rolls
 /// back whatever was open and nobody reads answers that were meant for somebody else.
 pub(crate) struct Lease {
-    object: Option<Object>,
+    object: Option<Object<Connector>>,
     named_statements: bool,
 }
 
 impl Lease {
-    pub(crate) fn new(object: Object, named_statements: bool) -> Self {
+    pub(crate) fn new(object: Object<Connector>, named_statements: bool) -> Self {
         Self { object: Some(object), named_statements }
     }
 

@@ -17,6 +17,7 @@
 //! because nothing here relies on session state.
 
 mod bound;
+mod connector;
 mod error;
 mod lease;
 mod pool;
@@ -31,6 +32,8 @@ pub use query::{Kind, Lookup, Query};
 pub use tenant::{TenantId, TenantIdError};
 pub use tx::TenantTx;
 
+/// Where to connect: what [`TenantPool::connect`] takes.
+pub use bastide_connect::{ConnectError, Target};
 /// What a statement takes and gives, re-exported so that callers need no driver of their own.
 pub use tokio_postgres::{
     Row,

@@ -2,20 +2,25 @@
 
 use std::time::Duration;
 
+use bastide_connect::Target;
 use bastide_sql::sql;
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use deadpool::{
+    Runtime,
+    managed::{Pool, PoolError, TimeoutType, Timeouts},
+};
 use futures_util::future::{join, join4};
 use tokio_postgres::{Row, error::SqlState};
 
 use crate::{
     Error, Kind, Lookup, Parameters, Query, TenantId, TenantTx, bound,
+    connector::Connector,
     lease::Lease,
 };
 
 /// Serving connections of the application's login.
 #[derive(Clone)]
 pub struct TenantPool {
-    pool: Pool,
+    pool: Pool<Connector>,
     config: PoolConfig,
 }
 
@@ -51,9 +56,9 @@ impl TenantPool {
     /// Connects with the application's login and makes sure that row-level security binds it.
     ///
     /// # Errors
-    /// [`Error::Unbound`] when it does not, with one sentence of why; [`Error::Unreachable`] when there is no connection.
-    pub async fn connect(url: &str, config: PoolConfig) -> Result<Self, Error> {
-        let pool = Self { pool: build(url, &config)?, config };
+    /// [`Error::Unbound`] when it does not, with one sentence of why; [`Error::Connect`] when there is no connection.
+    pub async fn connect(target: &Target, config: PoolConfig) -> Result<Self, Error> {
+        let pool = Self { pool: build(target, &config)?, config };
         pool.check_bound().await?;
         Ok(pool)
     }
@@ -224,16 +229,9 @@ impl TenantPool {
     }
 
     async fn lease(&self) -> Result<Lease, Error> {
-        let object: Object = self.pool.get().await.map_err(|error| match error {
-            PoolError::Timeout(deadpool_postgres::TimeoutType::Create) => {
-                Error::Unreachable("no connection within the time allowed".to_owned())
-            }
-            PoolError::Timeout(_) => Error::Busy,
-            PoolError::Backend(error) => match Error::from(error) {
-                Error::Mismatch(text) => Error::Unreachable(text),
-                Error::Database(text) | Error::Denied(text) => Error::Unreachable(text.to_string()),
-                other => other,
-            },
+        let object = self.pool.get().await.map_err(|error| match error {
+            PoolError::Timeout(TimeoutType::Wait) => Error::Busy,
+            PoolError::Backend(error) => Error::Connect(error),
             other => Error::Unreachable(other.to_string()),
         })?;
         Ok(Lease::new(object, !self.config.transaction_pooler))
@@ -286,37 +284,23 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn build(url: &str, config: &PoolConfig) -> Result<Pool, Error> {
-    let mut postgres: tokio_postgres::Config =
-        url.parse().map_err(|error: tokio_postgres::Error| Error::Configuration(error.to_string()))?;
-    postgres.connect_timeout(config.connect);
-    if postgres.get_application_name().is_none() {
-        postgres.application_name("bastide serve");
-    }
-    if !config.transaction_pooler {
+fn build(target: &Target, config: &PoolConfig) -> Result<Pool<Connector>, Error> {
+    let target = if config.transaction_pooler {
+        target.clone()
+    } else {
         // The check interval makes the server give up a statement whose client is gone, so that requests dropped in
         // a hurry cannot pile up work behind the pool's back.
-        let ours = sql!(
+        let options = sql!(
             "-c statement_timeout={} -c idle_in_transaction_session_timeout={} -c client_connection_check_interval=1000",
             milliseconds(config.statement),
             milliseconds(config.our_deadline() * 4)
         );
-        let options = match postgres.get_options() {
-            Some(given) => format!("{given} {ours}"),
-            None => ours.as_str().to_owned(),
-        };
-        postgres.options(options);
-    }
-    let manager = Manager::from_config(
-        postgres,
-        tokio_postgres::NoTls,
-        ManagerConfig { recycling_method: RecyclingMethod::Fast },
-    );
-    Pool::builder(manager)
+        target.with_options(options.as_str())
+    };
+    Pool::builder(Connector { target })
         .max_size(config.size)
-        .timeouts(Timeouts { wait: Some(config.wait), create: Some(config.connect), recycle: Some(config.connect) })
+        .timeouts(Timeouts { wait: Some(config.wait), create: Some(config.connect), recycle: None })
         .runtime(Runtime::Tokio1)
         .build()
         .map_err(|error| Error::Configuration(error.to_string()))
 }
-

@@ -7,7 +7,7 @@ use bastide_testkit::Database;
 use notes::{pool, small};
 
 async fn refusal(database: &Database, role: &str, password: &str) -> Unbound {
-    match TenantPool::connect(&database.url_as(role, password), small(1)).await {
+    match TenantPool::connect(&notes::target(database, role, password), small(1)).await {
         Err(Error::Unbound(why)) => why,
         other => panic!("{role} must be refused as unbound, not {other:?}"),
     }

@@ -1,6 +1,6 @@
 //! The migrated shop, for tests of what is served from it.
 
-use bastide_tenancy::{PoolConfig, TenantPool};
+use bastide_tenancy::{PoolConfig, Target, TenantPool};
 use bastide_testkit::{Database, Server};
 
 const SCHEMA: &str = include_str!("../../../../fixtures/legacy/shop/schema.sql");
@@ -26,5 +26,6 @@ pub(crate) async fn migrated() -> (Server, Database) {
 }
 
 pub(crate) async fn pool(database: &Database, config: PoolConfig) -> TenantPool {
-    TenantPool::connect(&database.url_as("bastide_app", "app"), config).await.expect("the app login is bound")
+    let target = Target::parse(&database.url_as("bastide_app", "app")).expect("testkit's URLs are well-formed");
+    TenantPool::connect(&target, config).await.expect("the app login is bound")
 }

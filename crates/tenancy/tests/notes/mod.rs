@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bastide_tenancy::{Kind, Lookup, PoolConfig, Query, Row, TenantId, TenantPool};
+use bastide_tenancy::{Kind, Lookup, PoolConfig, Query, Row, Target, TenantId, TenantPool};
 use bastide_testkit::{Database, Server};
 
 const SCHEMA: &str = "
@@ -49,8 +49,12 @@ pub(crate) fn small(size: usize) -> PoolConfig {
     PoolConfig { size, wait: Duration::from_secs(5), ..PoolConfig::default() }
 }
 
+pub(crate) fn target(database: &Database, role: &str, password: &str) -> Target {
+    Target::parse(&database.url_as(role, password)).unwrap()
+}
+
 pub(crate) async fn pool(database: &Database, config: PoolConfig) -> TenantPool {
-    TenantPool::connect(&database.url_as("app", "app"), config).await.expect("the app login is bound")
+    TenantPool::connect(&target(database, "app", "app"), config).await.expect("the app login is bound")
 }
 
 /// Reads as one tenant and makes sure that every row is that tenant's, and all of them are there.
