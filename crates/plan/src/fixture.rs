@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bastide_catalog::{
-    AclItem, Action, Catalog, Column, ForeignKey, Key, KeyKind, Persistence, Privilege, Role, Schema, Server, Table,
-    TableKind, View,
+    AclItem, Action, Catalog, Column, ForeignKey, Key, KeyKind, Persistence, Privilege, Role, Schema, Server,
+    Table, TableKind, View,
 };
 use bastide_sql::{Ident, QualifiedName, Sql};
 
@@ -86,7 +86,9 @@ impl Fixture {
         for column in columns {
             self.column(&mut made, column);
         }
-        made.keys.sort_by(|a, b| (a.kind != KeyKind::Primary, &a.name).cmp(&(b.kind != KeyKind::Primary, &b.name)));
+        made.keys.sort_by(|a, b| {
+            (a.kind != KeyKind::Primary, &a.name).cmp(&(b.kind != KeyKind::Primary, &b.name))
+        });
         self.last = Some(made.name.clone());
         self.catalog.tables.insert(made.name.clone(), made);
         self
@@ -175,7 +177,11 @@ impl Fixture {
         } else if primary || words.contains(&"unique") {
             let (kind, suffix) = if primary { (KeyKind::Primary, "pkey") } else { (KeyKind::Unique, "key") };
             table.keys.push(Key {
-                name: ident(&if primary { format!("{stem}_{suffix}") } else { format!("{stem}_{column}_{suffix}") }),
+                name: ident(&if primary {
+                    format!("{stem}_{suffix}")
+                } else {
+                    format!("{stem}_{column}_{suffix}")
+                }),
                 kind,
                 columns: vec![ident(column)],
                 deferrable: false,
@@ -251,5 +257,8 @@ pub(crate) fn shop() -> Fixture {
         .table("merchants", &["id uuid pk", "slug text not-null unique"])
         .table("customers", &["id bigint pk", "merchant_id uuid -> merchants", "email text unique"])
         .table("products", &["id bigint pk", "name text"])
-        .table("orders", &["id bigint pk", "customer_id bigint -> customers", "product_id bigint -> products"])
+        .table(
+            "orders",
+            &["id bigint pk", "customer_id bigint -> customers", "product_id bigint -> products"],
+        )
 }

@@ -18,12 +18,15 @@ pub(crate) fn of(catalog: &Catalog, config: &Config, classification: &Classifica
         let names = listed(&catalog.event_triggers);
         notes.push(format!("event triggers see every step that changes the schema: {names}"));
     }
-    let open = catalog.default_privileges.iter().filter(|default| {
-        default.object == 'r' && default.acl.iter().any(|item| item.grantee.is_none())
-    });
+    let open = catalog
+        .default_privileges
+        .iter()
+        .filter(|default| default.object == 'r' && default.acl.iter().any(|item| item.grantee.is_none()));
     for default in open {
         let role = &default.role;
-        notes.push(format!("tables that {role} makes later will be open to PUBLIC, the application's login included"));
+        notes.push(format!(
+            "tables that {role} makes later will be open to PUBLIC, the application's login included"
+        ));
     }
     notes
 }
@@ -36,7 +39,11 @@ fn owners(catalog: &Catalog, classification: &Classification, notes: &mut Vec<St
         }
     }
     for (owner, tables) in owned {
-        let tables = if tables == 1 { "1 scoped table belongs".to_owned() } else { format!("{tables} scoped tables belong") };
+        let tables = if tables == 1 {
+            "1 scoped table belongs".to_owned()
+        } else {
+            format!("{tables} scoped tables belong")
+        };
         notes.push(format!("{tables} to the superuser {owner}, whom row security never binds"));
     }
 }
@@ -47,7 +54,9 @@ fn logins(catalog: &Catalog, config: &Config, notes: &mut Vec<String>) {
             continue;
         }
         if role.superuser {
-            notes.push(format!("the login {name} is a superuser: cutover cannot bind it; give its users another login"));
+            notes.push(format!(
+                "the login {name} is a superuser: cutover cannot bind it; give its users another login"
+            ));
         } else if role.bypass_rls {
             notes.push(format!("the login {name} has BYPASSRLS: cutover cannot bind it"));
         }

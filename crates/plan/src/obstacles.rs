@@ -17,7 +17,11 @@ const OLDEST: u32 = 150_000;
 /// What row security does not filter.
 const UNFILTERED: [&str; 4] = ["TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"];
 
-pub(crate) fn find(catalog: &Catalog, config: &Config, classification: &Classification) -> Result<(), Refusal> {
+pub(crate) fn find(
+    catalog: &Catalog,
+    config: &Config,
+    classification: &Classification,
+) -> Result<(), Refusal> {
     if catalog.server.version < OLDEST {
         return Err(Refusal::ServerVersion { version: catalog.server.version });
     }
@@ -126,7 +130,9 @@ fn owned_by(catalog: &Catalog, role: &Ident) -> Option<String> {
     let functions = catalog.functions.iter().map(|function| (&function.owner, &function.name));
     let objects = tables.chain(views).chain(functions).find(|(owner, _)| *owner == role);
     let schemas = || catalog.schemas.iter().find(|(_, schema)| schema.owner == *role);
-    objects.map(|(_, name)| name.to_string()).or_else(|| schemas().map(|(name, _)| format!("the schema {name}")))
+    objects
+        .map(|(_, name)| name.to_string())
+        .or_else(|| schemas().map(|(name, _)| format!("the schema {name}")))
 }
 
 /// Links on which more than 1 % of a table's rows cross mean that the root is no boundary.
@@ -134,7 +140,10 @@ pub(crate) fn boundary(catalog: &Catalog, survey: &Survey, root: &QualifiedName)
     let links: Vec<CrossingLink> = survey
         .links
         .iter()
-        .map(|link| CrossingLink { link: link.clone(), table_rows: rows_of(catalog, survey, &link.table).max(link.rows) })
+        .map(|link| CrossingLink {
+            link: link.clone(),
+            table_rows: rows_of(catalog, survey, &link.table).max(link.rows),
+        })
         .filter(|crossing| crossing.link.crossing * 100 > crossing.table_rows)
         .collect();
     if links.is_empty() { Ok(()) } else { Err(Refusal::NotABoundary { root: root.clone(), links }) }

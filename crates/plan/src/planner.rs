@@ -6,8 +6,8 @@ use bastide_catalog::{Catalog, Fingerprint};
 use bastide_sql::QualifiedName;
 
 use crate::{
-    Class, ColumnOrigin, Config, Database, PLAN_FORMAT, Plan, Question, Refusal, Survey, TableDecision, TenantColumn,
-    TenantRoot,
+    Class, ColumnOrigin, Config, Database, PLAN_FORMAT, Plan, Question, Refusal, Survey, TableDecision,
+    TenantColumn, TenantRoot,
     classify::{Classification, answer, classify},
     notes, obstacles,
     phases::{Planning, needs_inference, plan_all},
@@ -23,7 +23,9 @@ const HOLD_ASIDE: &str = "hold_aside";
 pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan, Refusal> {
     let classification = classify(catalog, config, &survey.usage)?;
     let root = &classification.root;
-    if !root.new && !classification.tables.iter().any(|(name, c)| c.class == Class::Scoped && *name != root.table) {
+    if !root.new
+        && !classification.tables.iter().any(|(name, c)| c.class == Class::Scoped && *name != root.table)
+    {
         return Err(Refusal::NothingScoped { root: root.table.clone() });
     }
     obstacles::boundary(catalog, survey, &root.table)?;

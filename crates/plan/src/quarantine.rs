@@ -18,7 +18,8 @@ pub fn quarantine(catalog: &Catalog, root: &TenantRoot) -> Result<AddTenant, Str
     };
     let id = key_value(catalog, root)?;
     let mut values = Vec::new();
-    for column in table.columns.iter().filter(|column| column.name != root.key && column.generated.is_none()) {
+    for column in table.columns.iter().filter(|column| column.name != root.key && column.generated.is_none())
+    {
         if let Some(value) = column_value(table, column)? {
             values.push((column.name.clone(), column.type_name.clone(), value));
         }
@@ -78,7 +79,10 @@ fn column_value(table: &Table, column: &Column) -> Result<Option<String>, String
         Kind::Bytes => "\\x".to_owned(),
         Kind::Network => "0.0.0.0".to_owned(),
         Kind::Other => {
-            return Err(format!("no value can be made for its column {} of type {}", column.name, column.type_name));
+            return Err(format!(
+                "no value can be made for its column {} of type {}",
+                column.name, column.type_name
+            ));
         }
     }))
 }

@@ -11,7 +11,9 @@ pub enum Refusal {
     #[error("there is no table {root} in this database{}", near_names(.near))]
     RootNotFound { root: QualifiedName, near: Vec<QualifiedName> },
 
-    #[error("{root} is {what}; the tenant root must be an ordinary table: name another with --tenant-root schema.table")]
+    #[error(
+        "{root} is {what}; the tenant root must be an ordinary table: name another with --tenant-root schema.table"
+    )]
     RootNotATable { root: QualifiedName, what: &'static str },
 
     #[error(
@@ -20,7 +22,9 @@ pub enum Refusal {
     )]
     RootWithoutKey { root: QualifiedName },
 
-    #[error("{root} is the tenant root and excluded at the same time; leave out --exclude-table or --exclude-schema")]
+    #[error(
+        "{root} is the tenant root and excluded at the same time; leave out --exclude-table or --exclude-schema"
+    )]
     RootExcluded { root: QualifiedName },
 
     #[error(
@@ -32,7 +36,9 @@ pub enum Refusal {
     #[error("the schema {schema} is not there; create it, or name the new root in one that is, for example --new-tenant-root {}", in_public(.root))]
     NewRootSchema { root: QualifiedName, schema: Ident },
 
-    #[error("{table} holds tenants' rows, but is {what}, which Bastide cannot protect; leave it out with --exclude-table {table}")]
+    #[error(
+        "{table} holds tenants' rows, but is {what}, which Bastide cannot protect; leave it out with --exclude-table {table}"
+    )]
     UnsupportedTable { table: QualifiedName, what: &'static str },
 
     #[error("{}", not_a_boundary(.root, .links))]
@@ -61,7 +67,9 @@ pub enum Refusal {
     )]
     TriggerAlwaysFires { table: QualifiedName, trigger: Ident, enabled: TriggerEnabled },
 
-    #[error("{table} has columns named tenant_id and bastide_tenant_id, neither of which names its tenant; rename one of them")]
+    #[error(
+        "{table} has columns named tenant_id and bastide_tenant_id, neither of which names its tenant; rename one of them"
+    )]
     ColumnTaken { table: QualifiedName },
 
     #[error("{table} has {columns} columns; PostgreSQL allows 1,600, so the tenant column does not fit")]
@@ -79,7 +87,9 @@ pub enum Refusal {
     #[error("the question {id} has the answer `{answer}`; it takes {}", one_of(.choices))]
     BadAnswer { id: String, answer: String, choices: Vec<String> },
 
-    #[error("nothing in this database would be scoped by {root}: no table references it; name another table with --tenant-root schema.table")]
+    #[error(
+        "nothing in this database would be scoped by {root}: no table references it; name another table with --tenant-root schema.table"
+    )]
     NothingScoped { root: QualifiedName },
 
     #[error("the server is PostgreSQL {}; Bastide needs 15 to 18", .version / 10_000)]
@@ -97,7 +107,9 @@ pub struct CrossingLink {
 fn near_names(near: &[QualifiedName]) -> String {
     match near {
         [] => "; write it as the catalog has it, for example --tenant-root public.merchants".to_owned(),
-        names => format!("; did you mean {}?", one_of(&names.iter().map(ToString::to_string).collect::<Vec<_>>())),
+        names => {
+            format!("; did you mean {}?", one_of(&names.iter().map(ToString::to_string).collect::<Vec<_>>()))
+        }
     }
 }
 
@@ -117,7 +129,9 @@ fn not_a_boundary(root: &QualifiedName, links: &[CrossingLink]) -> String {
             link.references,
         ));
     }
-    text.push_str("\nname another table with --tenant-root schema.table, or make one with --new-tenant-root name");
+    text.push_str(
+        "\nname another table with --tenant-root schema.table, or make one with --new-tenant-root name",
+    );
     text
 }
 

@@ -22,7 +22,11 @@ pub(super) fn choose(
             continue;
         }
         let column = if *head == root.table {
-            TenantColumn { name: root.key.clone(), type_name: root.key_type.clone(), origin: ColumnOrigin::RootKey }
+            TenantColumn {
+                name: root.key.clone(),
+                type_name: root.key_type.clone(),
+                origin: ColumnOrigin::RootKey,
+            }
         } else {
             let members: Vec<&Table> = members.iter().filter_map(|name| catalog.table(name)).collect();
             for member in &members {
@@ -109,11 +113,15 @@ fn supported(catalog: &Catalog, table: &Table) -> Result<(), Refusal> {
     let parents = || table.parents.iter().filter_map(|name| catalog.table(name));
     match table.kind {
         TableKind::Foreign => refuse("a foreign table"),
-        TableKind::Partitioned if !table.parents.is_empty() => refuse("a partition that is partitioned itself"),
+        TableKind::Partitioned if !table.parents.is_empty() => {
+            refuse("a partition that is partitioned itself")
+        }
         TableKind::Ordinary if parents().any(|parent| parent.kind == TableKind::Foreign) => {
             refuse("a child of a foreign table")
         }
-        _ if table.of_type.is_some() => refuse("a typed table (CREATE TABLE … OF), to which no column can be added"),
+        _ if table.of_type.is_some() => {
+            refuse("a typed table (CREATE TABLE … OF), to which no column can be added")
+        }
         _ => Ok(()),
     }
 }

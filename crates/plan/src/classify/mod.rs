@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use bastide_catalog::Catalog;
 use bastide_sql::QualifiedName;
 
-pub(crate) use self::root::uuid_from;
 pub use self::root::find_root;
+pub(crate) use self::root::uuid_from;
 pub(crate) use self::rules::answer;
 use crate::{Class, Config, Question, Refusal, TenantColumn, TenantRoot, Usage};
 

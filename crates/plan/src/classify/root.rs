@@ -45,8 +45,7 @@ fn existing(catalog: &Catalog, config: &Config, name: &QualifiedName) -> Result<
         return Err(Refusal::RootExcluded { root: name.clone() });
     }
     let key = root_key(table).ok_or_else(|| Refusal::RootWithoutKey { root: name.clone() })?;
-    let key_type =
-        table.column(&key).map_or_else(|| Sql::trusted("text"), |column| column.type_name.clone());
+    let key_type = table.column(&key).map_or_else(|| Sql::trusted("text"), |column| column.type_name.clone());
     Ok(TenantRoot { table: name.clone(), key, key_type, new: false, first_tenant: None })
 }
 

@@ -26,7 +26,10 @@ pub(super) fn excluded(config: &Config, table: &QualifiedName) -> Option<String>
     if config.exclude_tables.contains(table) {
         return Some(format!("excluded with --exclude-table {table}"));
     }
-    config.exclude_schemas.contains(&table.schema).then(|| format!("excluded with --exclude-schema {}", table.schema))
+    config
+        .exclude_schemas
+        .contains(&table.schema)
+        .then(|| format!("excluded with --exclude-schema {}", table.schema))
 }
 
 pub(super) fn apply(
@@ -51,7 +54,8 @@ pub(super) fn apply(
 
     let mut classes = BTreeMap::new();
     for (head, members) in families.heads() {
-        let (class, because) = rules.classes.get(head).cloned().unwrap_or_else(|| (Class::Closed, nothing_says()));
+        let (class, because) =
+            rules.classes.get(head).cloned().unwrap_or_else(|| (Class::Closed, nothing_says()));
         for member in members {
             let because = if member == head { because.clone() } else { format!("{because} (with {head})") };
             classes.insert(member.clone(), (class, because));
@@ -190,9 +194,10 @@ impl Rules<'_> {
 
     /// What a shared table refers to is shared.
     fn share_upwards(&mut self) -> bool {
-        let found = self.edges.iter().find(|edge| {
-            self.is(&edge.child, Class::Shared) && !self.classes.contains_key(&edge.parent)
-        });
+        let found = self
+            .edges
+            .iter()
+            .find(|edge| self.is(&edge.child, Class::Shared) && !self.classes.contains_key(&edge.parent));
         let Some(edge) = found else { return false };
         let (parent, because) =
             (edge.parent.clone(), format!("referenced by {}, which is shared", edge.child));

@@ -13,7 +13,8 @@ use crate::{
 fn told(classification: &Classification) -> String {
     let mut lines: Vec<String> = Vec::new();
     for (table, found) in &classification.tables {
-        let column = found.tenant_column.as_ref().map(|c| format!(" [{} {:?}]", c.name, c.origin)).unwrap_or_default();
+        let column =
+            found.tenant_column.as_ref().map(|c| format!(" [{} {:?}]", c.name, c.origin)).unwrap_or_default();
         lines.push(format!("{}: {}{column}: {}", table.name, found.class, found.because));
     }
     for table in &classification.wanted {
@@ -28,7 +29,9 @@ fn told(classification: &Classification) -> String {
 fn used(tables: &[(&str, u64, u64)]) -> BTreeMap<QualifiedName, Usage> {
     tables
         .iter()
-        .map(|(table, by_one, by_many)| (name(table), Usage { rows: 1000, by_one: *by_one, by_many: *by_many }))
+        .map(|(table, by_one, by_many)| {
+            (name(table), Usage { rows: 1000, by_one: *by_one, by_many: *by_many })
+        })
         .collect()
 }
 
@@ -185,7 +188,8 @@ fn excluded_tables_are_closed_and_hide_what_is_behind_them() {
     "#);
     let mut config = existing("merchants");
     config.exclude_tables.insert(name("order_notes"));
-    let fixture = shop().table("notes", &["id bigint pk", "order_id bigint -> orders"]).child("order_notes", "notes");
+    let fixture =
+        shop().table("notes", &["id bigint pk", "order_id bigint -> orders"]).child("order_notes", "notes");
     insta::assert_snapshot!(refused(fixture, &config), @"public.order_notes is excluded, but its rows are read through public.notes, which is scoped; exclude both or neither");
 }
 
@@ -238,7 +242,8 @@ fn tables_that_cannot_be_protected_are_refused() {
     let foreign = |table: &mut bastide_catalog::Table| table.kind = bastide_catalog::TableKind::Foreign;
     let fixture = shop().table("remote", &["order_id bigint -> orders"]).with(foreign);
     insta::assert_snapshot!(refused(fixture, &existing("merchants")), @"public.remote holds tenants' rows, but is a foreign table, which Bastide cannot protect; leave it out with --exclude-table public.remote");
-    let fixture = shop().table("taken", &["order_id bigint -> orders", "tenant_id int", "bastide_tenant_id int"]);
+    let fixture =
+        shop().table("taken", &["order_id bigint -> orders", "tenant_id int", "bastide_tenant_id int"]);
     assert_eq!(
         classify(&fixture.catalog(), &existing("merchants"), &BTreeMap::new()).unwrap_err(),
         Refusal::ColumnTaken { table: name("taken") }

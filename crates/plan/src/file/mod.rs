@@ -5,6 +5,8 @@
 //! reviewed: nobody can smuggle a statement into a run by way of the file.
 
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use bastide_catalog::Fingerprint;
@@ -42,7 +44,8 @@ pub enum FileError {
 
     #[error(
         "the plan has format {found}, this Bastide reads up to {}; use the version that wrote it, or plan again with \
-         `bastide rls plan -o FILE`", crate::PLAN_FORMAT
+         `bastide rls plan -o FILE`",
+        crate::PLAN_FORMAT
     )]
     Format { found: u32 },
 
@@ -55,7 +58,9 @@ pub enum FileError {
     )]
     UnknownQuestion { line: usize, question: String },
 
-    #[error("the plan was made for the database {planned}, this is {found}; plan for this one with `bastide rls plan -o FILE`")]
+    #[error(
+        "the plan was made for the database {planned}, this is {found}; plan for this one with `bastide rls plan -o FILE`"
+    )]
     OtherDatabase { planned: String, found: String },
 
     #[error(
@@ -75,7 +80,9 @@ impl PlanFile {
     /// When it is not; each says what differs and what to type.
     pub fn check(&self, plan: &Plan) -> Result<(), FileError> {
         let (planned, found) = (&self.database, &plan.database);
-        if (&planned.system_identifier, planned.oid, &planned.name) != (&found.system_identifier, found.oid, &found.name) {
+        if (&planned.system_identifier, planned.oid, &planned.name)
+            != (&found.system_identifier, found.oid, &found.name)
+        {
             return Err(FileError::OtherDatabase { planned: describe(planned), found: describe(found) });
         }
         let changes: Vec<String> =
@@ -98,7 +105,8 @@ impl PlanFile {
         }
         let derived: Vec<&StepId> = plan.steps.iter().map(|step| &step.id).collect();
         if self.steps.iter().ne(derived.iter().copied()) {
-            let missing = derived.iter().filter(|id| !self.steps.contains(id)).map(|id| (*id).clone()).collect();
+            let missing =
+                derived.iter().filter(|id| !self.steps.contains(id)).map(|id| (*id).clone()).collect();
             let extra = self.steps.iter().filter(|id| !derived.contains(id)).cloned().collect();
             return Err(FileError::StepsDiffer { missing, extra });
         }
@@ -114,7 +122,13 @@ fn describe(database: &Database) -> String {
 }
 
 fn difference(missing: &[StepId], extra: &[StepId]) -> String {
-    let first = |what, ids: &[StepId]| ids.first().map(|id| format!("{} {what}, for example {id}", ids.len()));
-    let parts: Vec<String> = [first("are not in it", missing), first("would not run", extra)].into_iter().flatten().collect();
-    if parts.is_empty() { ", or stand in another order".to_owned() } else { format!(" ({})", parts.join("; ")) }
+    let first =
+        |what, ids: &[StepId]| ids.first().map(|id| format!("{} {what}, for example {id}", ids.len()));
+    let parts: Vec<String> =
+        [first("are not in it", missing), first("would not run", extra)].into_iter().flatten().collect();
+    if parts.is_empty() {
+        ", or stand in another order".to_owned()
+    } else {
+        format!(" ({})", parts.join("; "))
+    }
 }

@@ -30,12 +30,17 @@ pub fn write_plan(plan: &Plan) -> String {
 
 fn header(out: &mut Toml, plan: &Plan) {
     let open = plan.open().count();
-    out.comment(&format!("Bastide's plan for the database {}. Nothing has been changed yet.", plan.database.name));
+    out.comment(&format!(
+        "Bastide's plan for the database {}. Nothing has been changed yet.",
+        plan.database.name
+    ));
     out.comment("");
     out.comment("What to do next:");
     if open > 0 {
         let questions = if open == 1 { "1 question is".to_owned() } else { format!("{open} questions are") };
-        out.comment(&format!("  1. {questions} open: write one of its `choices` into each `answer = \"\"` below."));
+        out.comment(&format!(
+            "  1. {questions} open: write one of its `choices` into each `answer = \"\"` below."
+        ));
         out.comment("  2. Run `bastide rls plan -o FILE` again: it keeps the answers, and the steps follow from them.");
         out.comment("  3. Read the tables and the steps, then run `bastide rls migrate --plan FILE`.");
     } else {
@@ -84,7 +89,10 @@ fn write_decisions(out: &mut Toml, plan: &Plan) {
     out.boolean("accept_defaults", plan.config.accept_defaults);
     let schemas: Vec<&str> = plan.config.exclude_schemas.iter().map(bastide_sql::Ident::as_str).collect();
     out.list("exclude_schemas", &schemas);
-    out.list("exclude_tables", &plan.config.exclude_tables.iter().map(ToString::to_string).collect::<Vec<_>>());
+    out.list(
+        "exclude_tables",
+        &plan.config.exclude_tables.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    );
 
     out.section("[root]");
     out.text("table", &plan.root.table);
@@ -115,11 +123,14 @@ fn write_table(out: &mut Toml, decision: &TableDecision) {
             },
         );
     }
-    let Some(TableSurvey { rows, had_tenant, inferred, conflicting, unreachable }) = &decision.survey else { return };
+    let Some(TableSurvey { rows, had_tenant, inferred, conflicting, unreachable }) = &decision.survey else {
+        return;
+    };
     out.number("rows", rows);
     out.number("had_tenant", had_tenant);
     if !inferred.is_empty() {
-        let evidence: Vec<String> = inferred.iter().map(|e| format!("{} rows by {}", e.rows, e.path)).collect();
+        let evidence: Vec<String> =
+            inferred.iter().map(|e| format!("{} rows by {}", e.rows, e.path)).collect();
         out.list("inferred", &evidence);
     }
     out.number("conflicting", conflicting);
@@ -154,7 +165,9 @@ fn write_fingerprint(out: &mut Toml, plan: &Plan) {
             .as_object()
             .into_iter()
             .flatten()
-            .map(|(aspect, hash)| format!("{} = {}", quoted(aspect), quoted(hash.as_str().unwrap_or_default())))
+            .map(|(aspect, hash)| {
+                format!("{} = {}", quoted(aspect), quoted(hash.as_str().unwrap_or_default()))
+            })
             .collect();
         out.line(&format!("{} = {{ {} }}", quoted(&object), aspects.join(", ")));
     }

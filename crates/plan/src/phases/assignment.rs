@@ -11,8 +11,8 @@ use crate::{
     inference::{Graph, assign_script},
     quarantine::first_tenant,
     steps::{
-        AddTenant, AddTenantColumn, Backfill, CreateContext, CreateTenantRoot, InferTenants, KeepLegacyWrites,
-        SetTenantDefault, TenantSource,
+        AddTenant, AddTenantColumn, Backfill, CreateContext, CreateTenantRoot, InferTenants,
+        KeepLegacyWrites, SetTenantDefault, TenantSource,
     },
 };
 
@@ -45,7 +45,8 @@ pub(super) fn not_null_at_once(planning: &Planning<'_>) -> bool {
 
 /// Whether any row may still be without a tenant, so that inference has something to do.
 pub(crate) fn needs_inference(planning: &Planning<'_>) -> bool {
-    !planning.root().new && planning.scoped_but_root().iter().any(|(table, column)| lacks_tenants(planning, table, column))
+    !planning.root().new
+        && planning.scoped_but_root().iter().any(|(table, column)| lacks_tenants(planning, table, column))
 }
 
 fn lacks_tenants(planning: &Planning<'_>, table: &QualifiedName, column: &TenantColumn) -> bool {
@@ -55,8 +56,11 @@ fn lacks_tenants(planning: &Planning<'_>, table: &QualifiedName, column: &Tenant
 fn create_root(planning: &mut Planning<'_>) {
     let root = planning.root();
     let Some(tenant) = root.first_tenant.as_ref().filter(|_| root.new) else { return };
-    let create =
-        CreateTenantRoot { table: root.table.clone(), key: root.key.clone(), key_type: root.key_type.clone() };
+    let create = CreateTenantRoot {
+        table: root.table.clone(),
+        key: root.key.clone(),
+        key_type: root.key_type.clone(),
+    };
     planning.emit(PHASE, Step::CreateTenantRoot(create));
     let add: AddTenant = first_tenant(root, tenant);
     planning.emit(PHASE, Step::AddTenant(add));
@@ -68,8 +72,12 @@ fn add_columns(planning: &mut Planning<'_>) {
         if column.origin != ColumnOrigin::Added || planning.column(&table, &column.name).is_some() {
             continue;
         }
-        let step =
-            AddTenantColumn { table, column: column.name, type_name: column.type_name, constant: constant.clone() };
+        let step = AddTenantColumn {
+            table,
+            column: column.name,
+            type_name: column.type_name,
+            constant: constant.clone(),
+        };
         planning.emit(PHASE, Step::AddTenantColumn(step));
     }
 }
@@ -178,7 +186,10 @@ fn parents_first(planning: &Planning<'_>) -> Vec<(QualifiedName, TenantColumn)> 
             .keys()
             .filter(|name| {
                 planning.catalog.table(name).is_none_or(|table| {
-                    table.foreign_keys.iter().all(|key| key.references == table.name || !open.contains_key(&key.references))
+                    table
+                        .foreign_keys
+                        .iter()
+                        .all(|key| key.references == table.name || !open.contains_key(&key.references))
                 })
             })
             .cloned()

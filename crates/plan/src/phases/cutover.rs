@@ -14,8 +14,8 @@ use crate::{
     Phase, Refusal, Step, access,
     inference::{Graph, hold_aside},
     steps::{
-        AddTenantForeignKey, CloseTable, DropLegacyKey, HoldAside, KeepLegacyWrites, LegacyKey, OwnMaterialisedView,
-        ReleaseLegacyWrites, SetTenantDefault, ValidateConstraint,
+        AddTenantForeignKey, CloseTable, DropLegacyKey, HoldAside, KeepLegacyWrites, LegacyKey,
+        OwnMaterialisedView, ReleaseLegacyWrites, SetTenantDefault, ValidateConstraint,
     },
 };
 
@@ -90,9 +90,10 @@ fn reference_root(planning: &mut Planning<'_>) {
     let root = planning.root();
     for (table, column) in planning.scoped_but_root() {
         let Some(found) = planning.catalog.table(&table) else { continue };
-        let covered = found.foreign_keys.iter().any(|key| {
-            key.references == root.table && key.columns == [column.name.clone()]
-        });
+        let covered = found
+            .foreign_keys
+            .iter()
+            .any(|key| key.references == root.table && key.columns == [column.name.clone()]);
         // A partition gets the partitioned table's.
         if covered || found.kind == TableKind::Partition {
             continue;
@@ -196,12 +197,19 @@ fn set_defaults(planning: &mut Planning<'_>) {
     for (table, column) in planning.scoped_but_root() {
         let Some(found) = planning.column(&table, &column.name) else { continue };
         let default = found.default.as_ref();
-        if default.is_some_and(|default| assignment::reads_context(default) && !assignment::falls_back(default)) {
+        if default
+            .is_some_and(|default| assignment::reads_context(default) && !assignment::falls_back(default))
+        {
             continue;
         }
         let previous = default.cloned();
-        let step =
-            SetTenantDefault { table, column: column.name, type_name: column.type_name, constant: None, previous };
+        let step = SetTenantDefault {
+            table,
+            column: column.name,
+            type_name: column.type_name,
+            constant: None,
+            previous,
+        };
         planning.emit(PHASE, Step::SetTenantDefault(step));
     }
 }
@@ -231,9 +239,10 @@ fn keepers(planning: &Planning<'_>) -> Vec<KeepLegacyWrites> {
         _ => None,
     });
     let still_there = |keeper: &KeepLegacyWrites| {
-        planning.catalog.table(&keeper.table).is_some_and(|table| {
-            table.triggers.iter().any(|trigger| trigger.name.as_str() == KEEPER)
-        })
+        planning
+            .catalog
+            .table(&keeper.table)
+            .is_some_and(|table| table.triggers.iter().any(|trigger| trigger.name.as_str() == KEEPER))
     };
     planned.filter(still_there).collect()
 }

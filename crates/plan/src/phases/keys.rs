@@ -26,7 +26,9 @@ pub(super) enum Fate {
 }
 
 /// Every foreign key between two scoped tables, with what becomes of it.
-pub(super) fn between_scoped(planning: &Planning<'_>) -> Result<Vec<(QualifiedName, ForeignKey, Fate)>, Refusal> {
+pub(super) fn between_scoped(
+    planning: &Planning<'_>,
+) -> Result<Vec<(QualifiedName, ForeignKey, Fate)>, Refusal> {
     let mut found = Vec::new();
     for (name, column) in planning.scoped() {
         let Some(table) = planning.catalog.table(&name) else { continue };
@@ -47,7 +49,12 @@ fn tenant_column_of(planning: &Planning<'_>, table: &QualifiedName) -> Option<Id
     planning.classification.tenant_column(table).map(|column| column.name.clone())
 }
 
-fn fate(table: &QualifiedName, tenant: &Ident, key: &ForeignKey, parent_tenant: &Ident) -> Result<Fate, Refusal> {
+fn fate(
+    table: &QualifiedName,
+    tenant: &Ident,
+    key: &ForeignKey,
+    parent_tenant: &Ident,
+) -> Result<Fate, Refusal> {
     let refuse = |why, mend| {
         Err(Refusal::ForeignKeyShape { table: table.clone(), foreign_key: key.name.clone(), why, mend })
     };
@@ -129,7 +136,8 @@ pub(super) enum Uniqueness {
 }
 
 pub(super) fn uniqueness(planning: &Planning<'_>, table: &Table, tenant: &Ident, key: &Key) -> Uniqueness {
-    let surrogate = table.primary_key().is_some_and(|primary| primary.columns.iter().all(|c| key.columns.contains(c)));
+    let surrogate =
+        table.primary_key().is_some_and(|primary| primary.columns.iter().all(|c| key.columns.contains(c)));
     if key.kind == KeyKind::Primary
         || key.columns.contains(tenant)
         || surrogate
@@ -167,7 +175,8 @@ fn is_generated_number(table: &Table, key: &Key) -> bool {
 /// A partition's copy of the partitioned table's key goes and stays with it.
 fn comes_with_parent(planning: &Planning<'_>, table: &Table, key: &Key) -> bool {
     table.parents.iter().filter_map(|name| planning.catalog.table(name)).any(|parent| {
-        parent.kind == TableKind::Partitioned && parent.keys.iter().any(|theirs| theirs.columns == key.columns)
+        parent.kind == TableKind::Partitioned
+            && parent.keys.iter().any(|theirs| theirs.columns == key.columns)
     })
 }
 
@@ -175,14 +184,16 @@ fn comes_with_parent(planning: &Planning<'_>, table: &Table, key: &Key) -> bool 
 fn is_referenced_by_others(planning: &Planning<'_>, table: &QualifiedName, key: &Key) -> bool {
     let mut wanted = key.columns.clone();
     wanted.sort();
-    let others = planning.catalog.tables.values().flat_map(|child| {
-        child.foreign_keys.iter().map(move |foreign_key| (child, foreign_key))
-    });
+    let others = planning
+        .catalog
+        .tables
+        .values()
+        .flat_map(|child| child.foreign_keys.iter().map(move |foreign_key| (child, foreign_key)));
     others.filter(|(_, foreign_key)| foreign_key.references == *table).any(|(child, foreign_key)| {
         let mut referenced = foreign_key.referenced_columns.clone();
         referenced.sort();
-        let replaced = planning.is_scoped(&child.name)
-            && !(foreign_key.match_full && foreign_key.columns.len() > 1);
+        let replaced =
+            planning.is_scoped(&child.name) && !(foreign_key.match_full && foreign_key.columns.len() > 1);
         referenced == wanted && !replaced
     })
 }

@@ -9,6 +9,8 @@ mod keys;
 mod not_null;
 mod optimisation;
 mod policies;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,7 +104,9 @@ impl<'a> Planning<'a> {
             let ready: Vec<QualifiedName> = scoped
                 .keys()
                 .filter(|name| {
-                    self.catalog.table(name).is_none_or(|table| table.parents.iter().all(|p| !scoped.contains_key(p)))
+                    self.catalog
+                        .table(name)
+                        .is_none_or(|table| table.parents.iter().all(|p| !scoped.contains_key(p)))
                 })
                 .cloned()
                 .collect();
@@ -156,9 +160,10 @@ impl<'a> Planning<'a> {
         let catalog = &self.catalog;
         let names = catalog.tables.keys().chain(catalog.views.keys()).chain(catalog.sequences.keys());
         let relations = names.filter(|name| name.schema == *schema).map(|name| &name.name);
-        let indexes = catalog.tables.values().filter(|table| table.name.schema == *schema).flat_map(|table| {
-            table.keys.iter().map(|key| &key.name).chain(table.indexes.iter().map(|index| &index.name))
-        });
+        let indexes =
+            catalog.tables.values().filter(|table| table.name.schema == *schema).flat_map(|table| {
+                table.keys.iter().map(|key| &key.name).chain(table.indexes.iter().map(|index| &index.name))
+            });
         relations.chain(indexes).collect()
     }
 

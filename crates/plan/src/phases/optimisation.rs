@@ -46,7 +46,8 @@ pub(super) fn plan(planning: &mut Planning<'_>) {
 fn leads_with(table: &Table, column: &Ident) -> bool {
     let keys = table.keys.iter().filter_map(|key| key.columns.first());
     let indexes = table.indexes.iter().filter(|index| index.valid && !index.partial);
-    keys.chain(indexes.filter_map(|index| index.columns.first().and_then(Option::as_ref))).any(|first| first == column)
+    keys.chain(indexes.filter_map(|index| index.columns.first().and_then(Option::as_ref)))
+        .any(|first| first == column)
 }
 
 fn changed_tables(planning: &Planning<'_>) -> BTreeSet<QualifiedName> {
@@ -59,7 +60,10 @@ fn changed_tables(planning: &Planning<'_>) -> BTreeSet<QualifiedName> {
     let mut changed: BTreeSet<QualifiedName> = changed.cloned().collect();
     // A column added to a parent is in its children too.
     let children = planning.scoped_but_root().into_iter().map(|(name, _)| name).filter(|name| {
-        planning.catalog.table(name).is_some_and(|table| table.parents.iter().any(|parent| changed.contains(parent)))
+        planning
+            .catalog
+            .table(name)
+            .is_some_and(|table| table.parents.iter().any(|parent| changed.contains(parent)))
     });
     let children: Vec<QualifiedName> = children.collect();
     changed.extend(children);

@@ -60,7 +60,8 @@ fn add_keys(planning: &mut Planning<'_>) -> Result<(), Refusal> {
                     planning.note(format!("the unique key {} of {name} stays global: {why}", key.name));
                 }
                 Uniqueness::PerTenant => {
-                    let columns: Vec<Ident> = std::iter::once(&column.name).chain(&key.columns).cloned().collect();
+                    let columns: Vec<Ident> =
+                        std::iter::once(&column.name).chain(&key.columns).cloned().collect();
                     add_key(planning, &name, &columns, Some(&key.name));
                 }
             }
@@ -75,7 +76,8 @@ fn add_keys(planning: &mut Planning<'_>) -> Result<(), Refusal> {
                 } else {
                     "on an expression"
                 };
-                planning.note(format!("the unique index {} of {name} stays global: it is {what}", index.name));
+                planning
+                    .note(format!("the unique index {} of {name} stays global: it is {what}", index.name));
             }
         }
     }
@@ -210,7 +212,8 @@ fn feeds_scoped(planning: &Planning<'_>, name: &QualifiedName, sequence: &Sequen
         None => {
             let quoted = name.to_string().replace('\'', "''");
             let call = format!("nextval('{quoted}'::regclass)");
-            let calls = |column: &Column| column.default.as_ref().is_some_and(|default| default.as_str() == call);
+            let calls =
+                |column: &Column| column.default.as_ref().is_some_and(|default| default.as_str() == call);
             let mut tables = planning.catalog.tables.values();
             tables.any(|table| counts(&table.name) && table.columns.iter().any(calls))
         }

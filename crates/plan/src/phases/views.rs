@@ -57,7 +57,9 @@ fn judge(
         let ready: Vec<&QualifiedName> = open
             .iter()
             .copied()
-            .filter(|name| catalog.views[*name].reads.iter().all(|read| read == *name || !open.contains(read)))
+            .filter(|name| {
+                catalog.views[*name].reads.iter().all(|read| read == *name || !open.contains(read))
+            })
             .collect();
         // Views cannot read each other in a circle; should the catalog say so, none of them is safe.
         let circle = ready.is_empty();

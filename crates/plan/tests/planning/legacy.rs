@@ -35,11 +35,14 @@ async fn planned(database: &str, config: &Config) -> Option<(Catalog, Result<Pla
     let survey = survey::take(&client, &catalog, config).await;
     drop(server);
     let plan = plan(&catalog, &survey, config);
-    if let Ok(plan) = &plan {
+    if let Ok(first) = &plan {
         let mut projected = catalog.clone();
-        for step in &plan.steps {
+        for step in &first.steps {
             step.step.apply(&mut projected);
         }
+        // What is finished is finished: the projection leaves nothing to plan.
+        let again = bastide_plan::plan(&projected, &survey, config).unwrap();
+        assert_eq!(again.steps.iter().map(|step| step.id.to_string()).collect::<Vec<_>>(), Vec::<String>::new());
     }
     Some((catalog, plan))
 }

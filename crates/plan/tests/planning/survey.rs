@@ -24,7 +24,8 @@ pub(crate) async fn take(client: &Client, catalog: &Catalog, config: &Config) ->
         if classification.wanted.is_empty() {
             for table in script.tables {
                 let row = client.query_one(table.counts.as_str(), &[]).await.unwrap();
-                let counts = TableSurvey { rows: number(&row, 0), had_tenant: number(&row, 1), ..Default::default() };
+                let counts =
+                    TableSurvey { rows: number(&row, 0), had_tenant: number(&row, 1), ..Default::default() };
                 survey.tables.insert(table.table, counts);
             }
             for link in script.links {
