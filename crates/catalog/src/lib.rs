@@ -3,7 +3,9 @@
 //!
 //! [`read`] is the only function here that talks to a server. It reads one consistent snapshot (REPEATABLE READ), and
 //! renders nothing itself: types, defaults, predicates and constraint definitions are the server's own words
-//! (`format_type`, `pg_get_expr`, `pg_get_constraintdef`).
+//! (`format_type`, `pg_get_expr`, `pg_get_constraintdef`), with every name qualified.
+//!
+//! Two snapshots are compared by hash ([`Fingerprint`], small enough to stand in a plan) or in full ([`Catalog::diff`]).
 
 mod as_pairs;
 mod aspects;

@@ -367,13 +367,18 @@ impl Catalog {
         self.tables.get(name)
     }
 
-    /// Every role `role` is a member of, directly or not, itself included: whatever it may become by `SET ROLE`.
+    /// Every role `role` is a member of, directly or not, itself included: whatever it may become by `SET ROLE`. (A
+    /// superuser may become anybody; ask for that first.) The database's owner is a member of `pg_database_owner`,
+    /// though no row says so.
     #[must_use]
     pub fn membership_closure(&self, role: &Ident) -> Vec<Ident> {
+        let of_owner = Ident::constant("pg_database_owner");
         let mut closure = vec![role.clone()];
         let mut at = 0;
         while let Some(next) = closure.get(at).cloned() {
-            for parent in self.roles.get(&next).into_iter().flat_map(|r| &r.member_of) {
+            let implicit = (next == self.server.database_owner).then_some(&of_owner);
+            let granted = self.roles.get(&next).into_iter().flat_map(|role| &role.member_of);
+            for parent in granted.chain(implicit) {
                 if !closure.contains(parent) {
                     closure.push(parent.clone());
                 }

@@ -22,7 +22,7 @@ impl Sql {
         Self(text.into())
     }
 
-    /// Used by [`sql!`]; each `{}` of the template takes the next argument.
+    /// Used by [`sql!`](crate::sql!); each `{}` of the template takes the next argument.
     #[must_use]
     pub fn assemble(template: &'static str, arguments: &[&dyn Fragment]) -> Self {
         let mut out = String::with_capacity(template.len() + 24 * arguments.len());
@@ -41,7 +41,7 @@ impl Sql {
     }
 }
 
-/// How many arguments a template takes; [`sql!`] compares it with what it was given, at compile time.
+/// How many arguments a template takes; [`sql!`](crate::sql!) compares it with what it was given, at compile time.
 #[must_use]
 pub const fn placeholders(template: &str) -> usize {
     let bytes = template.as_bytes();

@@ -7,12 +7,16 @@ use super::{
 };
 use crate::{Column, Identity};
 
+// Since 18 a NOT NULL may be NOT VALID, and is marked in pg_attribute all the same.
 const COLUMNS: &str = "
 SELECT a.attrelid AS relation,
        a.attnum::int4 AS number,
        a.attname AS name,
        format_type(a.atttypid, a.atttypmod) AS type,
-       a.attnotnull AS not_null,
+       a.attnotnull AND NOT EXISTS (
+           SELECT FROM pg_constraint n
+           WHERE n.conrelid = a.attrelid AND n.contype = 'n' AND n.conkey[1] = a.attnum AND NOT n.convalidated
+       ) AS not_null,
        a.attgenerated::text <> '' AS generated,
        a.attidentity::text AS identity,
        a.attislocal AS local,

@@ -108,6 +108,7 @@ async fn sequences_publications_roles_and_settings_are_read() {
     assert_snapshot!(list(&login.settings), @r#"search_path="We""ird.Schema", public"#);
     assert!(catalog.roles[&ident("catalog_definer")].bypass_rls);
     assert_eq!(list(catalog.membership_closure(&ident("catalog_login"))), "catalog_login, catalog_group");
+    assert_eq!(list(catalog.membership_closure(&ident("postgres"))), "postgres, pg_database_owner");
 }
 
 #[tokio::test]
