@@ -57,6 +57,18 @@ pub(crate) async fn give_password(course: &mut Course<'_>) -> Result<(), EngineE
     Ok(())
 }
 
+/// The application's login of the newest run, for commands that come after it.
+///
+/// # Errors
+/// When the run or its password file cannot be read.
+pub async fn login_of_newest_run(place: &Place) -> Result<Option<Target>, EngineError> {
+    match crate::status(&place.target, None).await {
+        Ok((run, _)) => target(place, &run.plan),
+        Err(EngineError::NoRun) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// How to log in as the application: as told, or with the password that the run gave it.
 pub(crate) fn target(place: &Place, plan: &Plan) -> Result<Option<Target>, EngineError> {
     if let Some(app) = &place.app {

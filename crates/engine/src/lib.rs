@@ -32,6 +32,7 @@ mod server_said;
 mod test_plan;
 mod tools;
 
+pub use app_login::login_of_newest_run;
 pub use bastide_record::{BackupRecord, PhaseRecord, RunRecord, RunState, StepRecord, StepState};
 pub use cutover::cutover;
 pub use dry_run::{RenderedStep, dry_run};

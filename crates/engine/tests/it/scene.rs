@@ -54,27 +54,6 @@ impl Scene {
         Self { server, db, state_dir, events: Arc::default() }
     }
 
-    /// Byte for byte; says the first line that differs.
-    pub(crate) fn same_schema(before: &str, now: &str) {
-        let differing = before.lines().zip(now.lines()).find(|(was, is)| was != is);
-        assert!(
-            before == now,
-            "the schema differs, first in {differing:?}; {} lines, now {}",
-            before.lines().count(),
-            now.lines().count()
-        );
-    }
-
-    /// The same but for the order in which privileges were granted to our own two roles.
-    pub(crate) fn same_but_for_order(before: &str, now: &str) {
-        let sorted = |dump: &str| {
-            let mut lines: Vec<&str> = dump.lines().collect();
-            lines.sort_unstable();
-            lines.join("\n")
-        };
-        same_schema(&sorted(before), &sorted(now));
-    }
-
     pub(crate) fn place(&self) -> Place {
         place(&self.db.url(), self.state_dir.path())
     }
