@@ -13,4 +13,4 @@ mod server;
 pub use database::Database;
 pub use fingerprint::{Columns, Fingerprints, diff};
 pub use legacy::{legacy, legacy_data, legacy_dump};
-pub use server::{Server, server, template};
+pub use server::{Server, server, server_with, template};

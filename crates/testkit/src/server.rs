@@ -1,6 +1,9 @@
 //! A server for one test.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    path::{Path, PathBuf},
+};
 
 use bastide_postgres::Installation;
 
@@ -33,10 +36,18 @@ pub struct Server {
 /// # Panics
 /// When PostgreSQL is not installed or does not start.
 pub async fn server() -> Server {
+    server_with(&[]).await
+}
+
+/// Starts an empty server with settings of its own, such as `("wal_level", "logical")`.
+///
+/// # Panics
+/// As [`server()`].
+pub async fn server_with(settings: &[(&str, &str)]) -> Server {
     let installation = Installation::find().unwrap_or_else(|error| panic!("{error}"));
     let cache = Cache::open();
     let template = base(&cache, &installation).await;
-    Server::copied(&cache, &template, installation).await
+    Server::copied(&cache, &template, installation, settings).await
 }
 
 /// Starts a server whose database `name` was filled by `load`, once, and copied since.
@@ -55,23 +66,26 @@ pub async fn template(
     let base = base(&cache, &installation).await;
     let key = key(name, &installation, version.as_ref());
     let template = cache.template(&key, async |folder| {
-        let mut server = Server::copied(&cache, &base, installation.clone()).await;
+        let mut server = Server::copied(&cache, &base, installation.clone(), &[]).await;
         load(&server.database(name).await).await;
         server.postgres.stop().unwrap_or_else(|error| panic!("{error}"));
         let moved = std::fs::rename(server.postgres.data_dir(), folder);
         moved.unwrap_or_else(|error| panic!("cannot create {}: {error}", folder.display()));
     });
-    let server = Server::copied(&cache, &template.await, installation).await;
+    let server = Server::copied(&cache, &template.await, installation, &[]).await;
     let database = server.existing(name);
     (server, database)
 }
 
-async fn base(cache: &Cache, installation: &Installation) -> std::path::PathBuf {
+async fn base(cache: &Cache, installation: &Installation) -> PathBuf {
     cache
         .template(&key("base", installation, b""), async |folder| {
             let builder = bastide_postgres::Server::builder(installation.clone());
-            let started =
-                builder.data_dir(folder).initdb_options(INITDB.iter().copied()).settings(settings()).start();
+            let started = builder
+                .data_dir(folder)
+                .initdb_options(INITDB.iter().copied())
+                .settings(SETTINGS.iter().copied())
+                .start();
             let mut server = started.await.unwrap_or_else(|error| panic!("{error}"));
             server.stop().unwrap_or_else(|error| panic!("{error}"));
         })
@@ -79,10 +93,16 @@ async fn base(cache: &Cache, installation: &Installation) -> std::path::PathBuf 
 }
 
 impl Server {
-    async fn copied(cache: &Cache, template: &std::path::Path, installation: Installation) -> Self {
+    async fn copied(
+        cache: &Cache,
+        template: &Path,
+        installation: Installation,
+        further: &[(&str, &str)],
+    ) -> Self {
         let folder = cache.copy(template).await;
-        let builder =
-            bastide_postgres::Server::builder(installation).data_dir(&folder.data).settings(settings());
+        let builder = bastide_postgres::Server::builder(installation).data_dir(&folder.data);
+        // The last one given wins.
+        let builder = builder.settings(SETTINGS.iter().copied()).settings(further.iter().copied());
         let postgres = builder.start().await.unwrap_or_else(|error| panic!("{error}"));
         Self { postgres, _folder: folder }
     }
@@ -141,10 +161,6 @@ impl Drop for Server {
             assert!(std::thread::panicking(), "{error}");
         }
     }
-}
-
-fn settings() -> impl Iterator<Item = (&'static str, &'static str)> {
-    SETTINGS.iter().copied()
 }
 
 /// Names a template by all that decides what is in it.

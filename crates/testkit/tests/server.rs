@@ -1,6 +1,13 @@
 //! Servers of one test: apart, quick, and gone afterwards.
 
-use bastide_testkit::{server, template};
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use bastide_testkit::{Database, server, server_with, template};
 
 #[tokio::test]
 async fn a_database_is_fresh_and_answers() {
@@ -57,21 +64,65 @@ async fn what_was_committed_outlives_a_crash() {
 }
 
 #[tokio::test]
-async fn a_template_is_loaded_once() {
-    use std::sync::atomic::{AtomicU32, Ordering};
+async fn a_template_is_loaded_once_and_copied() {
     let loads = AtomicU32::new(0);
-    let version = format!("{:?}", std::time::SystemTime::now());
-    for _ in 0..2 {
-        let (server, db) = template("loaded-once", &version, async |db| {
-            loads.fetch_add(1, Ordering::Relaxed);
-            db.execute("CREATE TABLE t AS SELECT generate_series(1, 100) AS a").await;
-        })
-        .await;
-        assert_eq!(db.query_one_text("SELECT count(*) FROM t").await, "100");
-        let copy = server.copy_of(&db, "copy").await;
-        assert_eq!(copy.fingerprints().await, db.fingerprints().await);
+    let load = async |db: &Database| {
+        loads.fetch_add(1, Ordering::Relaxed);
+        db.execute("CREATE TABLE t AS SELECT generate_series(1, 100) AS a").await;
+    };
+    let (server, db) = template("testkit", "100 rows", load).await;
+    let copy = server.copy_of(&db, "copy").await;
+    db.execute("DELETE FROM t WHERE a > 50").await;
+    assert_eq!(copy.query_one_text("SELECT count(*) FROM t").await, "100");
+
+    let before = loads.load(Ordering::Relaxed);
+    let (_other, fresh) = template("testkit", "100 rows", load).await;
+    assert_eq!((loads.into_inner(), fresh.fingerprints().await), (before, copy.fingerprints().await));
+}
+
+#[tokio::test]
+async fn settings_of_ones_own_win() {
+    let server = server_with(&[("wal_level", "logical"), ("max_connections", "7")]).await;
+    let db = server.existing("postgres");
+    assert_eq!(db.query_one_text("SHOW wal_level").await, "logical");
+    assert_eq!(db.query_one_text("SHOW max_connections").await, "7");
+}
+
+const VICTIM: &str = "BASTIDE_TESTKIT_VICTIM";
+
+/// Only alive when the next test starts it in a process of its own.
+#[tokio::test]
+async fn victim() {
+    if std::env::var_os(VICTIM).is_none() {
+        return;
     }
-    assert_eq!(loads.into_inner(), 1);
+    let server = server().await;
+    let postgres = server.postgres();
+    let told = format!("\nVICTIM {} {}\n", postgres.pid().unwrap(), postgres.data_dir().display());
+    std::io::stdout().write_all(told.as_bytes()).unwrap();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn what_a_killed_test_left_is_cleared_away() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "victim", "--nocapture"]).env(VICTIM, "1").stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.find_map(|line| line.strip_prefix("VICTIM ").map(str::to_owned)).unwrap();
+    let (pid, folder) = line.split_once(' ').unwrap();
+    // A process that nobody has waited for yet is dead, though `kill -0` finds it.
+    let alive = |pid: &str| {
+        let state = Command::new("ps").args(["-o", "stat=", "-p", pid]).output().unwrap().stdout;
+        !state.is_empty() && !state.starts_with(b"Z")
+    };
+    assert!(alive(pid), "the server runs");
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    drop(server().await);
+    assert!(!Path::new(folder).exists());
+    assert!(!alive(pid));
 }
 
 #[tokio::test]
