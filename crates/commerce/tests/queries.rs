@@ -42,7 +42,16 @@ async fn pages_go_through_all_rows_of_one_tenant_and_no_other() {
     loop {
         let page = orders::newest(&pool, &tenant(LAGOON), after, 7).await.unwrap();
         seen.extend(page.rows.iter().map(|order| order.number.clone()));
-        assert!(page.rows.iter().all(|order| order.customer.as_ref().unwrap().name.as_deref().unwrap().starts_with("Ada")));
+        assert!(
+            page.rows.iter().all(|order| order
+                .customer
+                .as_ref()
+                .unwrap()
+                .name
+                .as_deref()
+                .unwrap()
+                .starts_with("Ada"))
+        );
         after = page.rows.last().map(bastide_commerce::rows::Order::position);
         if !page.has_more {
             break;
@@ -96,7 +105,10 @@ async fn lookups_find_the_exact_key_only() {
     let pool = shop::pool(&database, PoolConfig::default()).await;
 
     let lagoon = merchants::by_slug(&pool, "lagoon").await.unwrap().unwrap();
-    assert_eq!((lagoon.name.as_str(), lagoon.currency.as_str(), lagoon.is_open()), ("Lagoon & Sons", "EUR", true));
+    assert_eq!(
+        (lagoon.name.as_str(), lagoon.currency.as_str(), lagoon.is_open()),
+        ("Lagoon & Sons", "EUR", true)
+    );
     assert!(!merchants::by_slug(&pool, "shut").await.unwrap().unwrap().is_open());
     for slug in ["Lagoon", "lagoo_", "%", "' OR true --", "lagoon ", ""] {
         assert_eq!(merchants::by_slug(&pool, slug).await.unwrap(), None, "{slug}");
@@ -106,7 +118,9 @@ async fn lookups_find_the_exact_key_only() {
     assert!(users::login_by_email(&pool, "ada%").await.unwrap().is_none());
     assert!(!users::login_by_email(&pool, "gone@lagoon.test").await.unwrap().unwrap().active);
 
-    let role = async |user: &str, merchant: &str| users::membership(&pool, uuid(user), uuid(merchant)).await.unwrap();
+    let role = async |user: &str, merchant: &str| {
+        users::membership(&pool, uuid(user), uuid(merchant)).await.unwrap()
+    };
     assert_eq!(role(ADA, LAGOON).await.as_deref(), Some("owner"));
     assert_eq!(role(ADA, HARBOUR).await, None);
     assert_eq!(role("33333333-0000-4000-8000-000000000003", LAGOON).await, None, "switched off");
@@ -115,7 +129,11 @@ async fn lookups_find_the_exact_key_only() {
         merchants.into_iter().map(|merchant| merchant.slug).collect::<Vec<_>>()
     };
     let ben = uuid("22222222-0000-4000-8000-000000000002");
-    assert_eq!(names(merchants::of_user(&pool, ben).await.unwrap()), ["harbour", "shut"], "suspended, but not closed");
+    assert_eq!(
+        names(merchants::of_user(&pool, ben).await.unwrap()),
+        ["harbour", "shut"],
+        "suspended, but not closed"
+    );
 
     let status = migration::status(&pool).await.unwrap().unwrap();
     assert_eq!((status.state.as_str(), status.steps_done, status.steps_total), ("cut_over", 3, 4));
@@ -125,17 +143,27 @@ async fn lookups_find_the_exact_key_only() {
 async fn the_app_login_has_no_other_way_to_what_lookups_read() {
     let (_server, database) = shop::migrated().await;
     let app = database.client_as("bastide_app", "app").await;
-    for sql in ["SELECT email FROM public.users", "SELECT state FROM bastide.run", "SELECT 1 FROM bastide.journal"] {
+    for sql in
+        ["SELECT email FROM public.users", "SELECT state FROM bastide.run", "SELECT 1 FROM bastide.journal"]
+    {
         let error = app.query(sql, &[]).await.expect_err(sql);
         assert_eq!(error.code().unwrap().code(), "42501", "{sql}");
     }
-    assert_eq!(app.query("SELECT id FROM public.merchants", &[]).await.unwrap().len(), 0, "no context, no rows");
+    assert_eq!(
+        app.query("SELECT id FROM public.merchants", &[]).await.unwrap().len(),
+        0,
+        "no context, no rows"
+    );
     database.execute("CREATE ROLE somebody LOGIN PASSWORD 's'").await;
     let somebody = database.client_as("somebody", "s").await;
     let error = somebody.query("SELECT slug FROM bastide.merchant_by_slug('lagoon')", &[]).await.unwrap_err();
     assert_eq!(error.code().unwrap().code(), "42501");
     // Nothing a caller makes can stand in for a table the look-ups read.
-    app.batch_execute("CREATE TEMP TABLE merchants (id uuid, slug text, name text, currency text, status text)").await.unwrap();
+    app.batch_execute(
+        "CREATE TEMP TABLE merchants (id uuid, slug text, name text, currency text, status text)",
+    )
+    .await
+    .unwrap();
     app.batch_execute("INSERT INTO pg_temp.merchants VALUES (NULL, 'ghost', 'g', 'EUR', 'active'); SET search_path = pg_temp, public").await.unwrap();
     assert_eq!(app.query("SELECT slug FROM bastide.merchant_by_slug('ghost')", &[]).await.unwrap().len(), 0);
 }

@@ -71,7 +71,9 @@ impl App {
     pub fn new(pool: TenantPool, config: AppConfig) -> Self {
         let passwords = Passwords::new(config.password_checks);
         let (mismatched_credentials, mismatched_headers) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { inner: Arc::new(Inner { pool, config, passwords, mismatched_credentials, mismatched_headers }) }
+        Self {
+            inner: Arc::new(Inner { pool, config, passwords, mismatched_credentials, mismatched_headers }),
+        }
     }
 
     #[must_use]

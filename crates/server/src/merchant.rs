@@ -55,7 +55,11 @@ impl Team {
             app.count_credential_mismatch();
             return Err(Problem::not_found());
         };
-        Ok(Self { tenant: tenant(&merchant)?, merchant, role: Role::named(&role).ok_or_else(Problem::forbidden)? })
+        Ok(Self {
+            tenant: tenant(&merchant)?,
+            merchant,
+            role: Role::named(&role).ok_or_else(Problem::forbidden)?,
+        })
     }
 
     /// Orders show customers.
@@ -123,7 +127,8 @@ async fn by_slug(app: &App, slug: &str) -> Result<Option<Merchant>, Problem> {
 
 fn check_header(app: &App, headers: &HeaderMap, merchant: &Merchant) -> Result<(), Problem> {
     let id = merchant.id.to_string();
-    let agrees = |value: &[u8]| value == merchant.slug.as_bytes() || value.eq_ignore_ascii_case(id.as_bytes());
+    let agrees =
+        |value: &[u8]| value == merchant.slug.as_bytes() || value.eq_ignore_ascii_case(id.as_bytes());
     if headers.get_all(TENANT_HEADER).iter().all(|value| agrees(value.as_bytes())) {
         return Ok(());
     }

@@ -29,11 +29,12 @@ impl<S: Send + Sync> FromRequestParts<S> for PageRequest {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Query(raw) =
-            Query::<Raw>::try_from_uri(&parts.uri).map_err(|_| Problem::of_status(StatusCode::BAD_REQUEST))?;
+        let Query(raw) = Query::<Raw>::try_from_uri(&parts.uri)
+            .map_err(|_| Problem::of_status(StatusCode::BAD_REQUEST))?;
         let limit = match raw.limit {
             None => DEFAULT_LIMIT,
-            Some(text) => clamped(&text).ok_or_else(|| Problem::field("limit", "must be a whole number from 1 to 100"))?,
+            Some(text) => clamped(&text)
+                .ok_or_else(|| Problem::field("limit", "must be a whole number from 1 to 100"))?,
         };
         Ok(Self { limit, cursor: raw.cursor.filter(|cursor| !cursor.is_empty()) })
     }
@@ -100,8 +101,8 @@ pub(crate) fn next_cursor<T, P: Serialize>(
     position: impl Fn(&T) -> P,
 ) -> Result<Option<String>, Problem> {
     let Some(last) = page.rows.last().filter(|_| page.has_more) else { return Ok(None) };
-    let payload =
-        serde_json::to_vec(&position(last)).map_err(|_| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR))?;
+    let payload = serde_json::to_vec(&position(last))
+        .map_err(|_| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR))?;
     Ok(Some(app.config().session_key.seal(&purpose(list, tenant), &payload)))
 }
 
@@ -115,7 +116,10 @@ mod tests {
 
     #[test]
     fn a_limit_is_clamped_and_nonsense_is_not_a_limit() {
-        assert_eq!([clamped("0"), clamped("-5"), clamped("7"), clamped("100000")], [Some(1), Some(1), Some(7), Some(100)]);
+        assert_eq!(
+            [clamped("0"), clamped("-5"), clamped("7"), clamped("100000")],
+            [Some(1), Some(1), Some(7), Some(100)]
+        );
         for text in ["", "ten", "1.5", "1e2", "99999999999999999999", "5 "] {
             assert_eq!(clamped(text), None, "{text}");
         }

@@ -51,7 +51,9 @@ impl Passwords {
                 None => {
                     if let Some(hash) = parse(&decoy) {
                         // The outcome is known; the work is what counts.
-                        std::hint::black_box(Argon2::default().verify_password(password.as_bytes(), &hash).is_ok());
+                        std::hint::black_box(
+                            Argon2::default().verify_password(password.as_bytes(), &hash).is_ok(),
+                        );
                     }
                     false
                 }

@@ -41,7 +41,11 @@ impl Problem {
     }
 
     pub(crate) fn bad_credential() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "The token is not valid, or no longer; sign in again.")
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "invalid_token",
+            "The token is not valid, or no longer; sign in again.",
+        )
     }
 
     pub(crate) fn wrong_login() -> Self {
@@ -68,9 +72,13 @@ impl Problem {
         let (code, detail) = match status {
             StatusCode::BAD_REQUEST => ("bad_request", "The request cannot be read."),
             StatusCode::NOT_FOUND => return Self::not_found(),
-            StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "This address does not take that method."),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                ("method_not_allowed", "This address does not take that method.")
+            }
             StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "The request body is too large."),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported_media_type", "Send JSON: Content-Type: application/json."),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                ("unsupported_media_type", "Send JSON: Content-Type: application/json.")
+            }
             StatusCode::UNPROCESSABLE_ENTITY => ("invalid", "Some of what was sent cannot be used."),
             StatusCode::SERVICE_UNAVAILABLE => ("timeout", "That took too long; try again in a moment."),
             status if status.is_client_error() => ("bad_request", "The request cannot be used."),
@@ -82,7 +90,8 @@ impl Problem {
 
 impl From<bastide_commerce::Error> for Problem {
     fn from(error: bastide_commerce::Error) -> Self {
-        let unavailable = |code, detail: &'static str| Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        let unavailable =
+            |code, detail: &'static str| Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         match &error {
             bastide_commerce::Error::Door(Door::MalformedTenant) => Self::not_found(),
             bastide_commerce::Error::Door(Door::Busy) => Self::busy(),

@@ -13,7 +13,9 @@ const MAX_BYTES: usize = 2048;
 pub struct SessionKey([u8; 32]);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("BASTIDE_SESSION_KEY has {0} bytes; give it at least 32 random ones, for example from `openssl rand -base64 32`")]
+#[error(
+    "BASTIDE_SESSION_KEY has {0} bytes; give it at least 32 random ones, for example from `openssl rand -base64 32`"
+)]
 pub struct WeakKey(usize);
 
 impl SessionKey {

@@ -34,7 +34,11 @@ async fn another_merchants_orders_do_not_exist() {
     assert_eq!(site.get(LAGOON_ORDERS, &[("authorization", &ben)]).await.problem(404), "not_found");
     assert_eq!(site.app.mismatches(), Mismatches { credential: 2, header: 0 });
     let elsewhere = site.get("/api/v1/storefront/harbour/products", &[("authorization", &ada)]).await;
-    assert_eq!(elsewhere.problem(404), "not_found", "a credential that is sent must fit, on a storefront too");
+    assert_eq!(
+        elsewhere.problem(404),
+        "not_found",
+        "a credential that is sent must fit, on a storefront too"
+    );
 }
 
 #[tokio::test]
@@ -71,7 +75,11 @@ async fn without_a_true_token_there_is_no_way_in() {
         format!("Bearer {}", "A".repeat(6000)),
     ];
     for value in &bad {
-        assert_eq!(site.get(LAGOON_ORDERS, &[("authorization", value)]).await.problem(401), "invalid_token", "{value}");
+        assert_eq!(
+            site.get(LAGOON_ORDERS, &[("authorization", value)]).await.problem(401),
+            "invalid_token",
+            "{value}"
+        );
     }
     let twice = [("authorization", ada.as_str()), ("authorization", ada.as_str())];
     assert_eq!(site.get(LAGOON_ORDERS, &twice).await.problem(401), "invalid_token");
@@ -189,16 +197,17 @@ async fn a_cursor_is_for_its_list_and_its_merchant() {
     let cursor = first["page"]["next_cursor"].as_str().unwrap();
     let next = site.get(&format!("{LAGOON_PRODUCTS}?limit=5&cursor={cursor}"), &[]).await;
     assert_eq!(next.json()["data"].as_array().unwrap().len(), 5);
-    for (path, bearer) in [
-        ("/api/v1/storefront/harbour/products", &ben),
-        (LAGOON_ORDERS, &ada),
-        (HARBOUR_ORDERS, &ben),
-    ] {
+    for (path, bearer) in
+        [("/api/v1/storefront/harbour/products", &ben), (LAGOON_ORDERS, &ada), (HARBOUR_ORDERS, &ben)]
+    {
         let answer = site.get(&format!("{path}?cursor={cursor}"), &[("authorization", bearer)]).await;
         assert_eq!(answer.problem(400), "invalid_cursor", "{path}");
     }
     for cursor in ["x", "e30.e30", "%00", &format!("{cursor}x"), &"A".repeat(4000)] {
-        assert_eq!(site.get(&format!("{LAGOON_PRODUCTS}?cursor={cursor}"), &[]).await.problem(400), "invalid_cursor");
+        assert_eq!(
+            site.get(&format!("{LAGOON_PRODUCTS}?cursor={cursor}"), &[]).await.problem(400),
+            "invalid_cursor"
+        );
     }
 }
 
@@ -212,7 +221,11 @@ async fn a_tenant_header_must_agree() {
         assert_eq!(site.get(LAGOON_PRODUCTS, &[("x-tenant-id", right)]).await.status, StatusCode::OK);
     }
     for wrong in ["harbour", "bbbbbbbb-0000-4000-8000-000000000002", "", "lagoon, harbour", "no-such-shop"] {
-        assert_eq!(site.get(LAGOON_PRODUCTS, &[("x-tenant-id", wrong)]).await.problem(404), "not_found", "{wrong}");
+        assert_eq!(
+            site.get(LAGOON_PRODUCTS, &[("x-tenant-id", wrong)]).await.problem(404),
+            "not_found",
+            "{wrong}"
+        );
     }
     let both = [("x-tenant-id", "lagoon"), ("x-tenant-id", "harbour")];
     assert_eq!(site.get(LAGOON_PRODUCTS, &both).await.problem(404), "not_found");
@@ -229,11 +242,21 @@ async fn a_hostile_product_is_text() {
     assert!(!page.text.contains("style="), "the policy would block it");
     assert!(page.header("content-security-policy").contains("default-src 'none'"));
     let theme = site.get("/shop/harbour/theme.css", &[]).await;
-    assert_eq!((theme.status, theme.text.as_str()), (StatusCode::OK, ""), "a colour that is none sets nothing");
+    assert_eq!(
+        (theme.status, theme.text.as_str()),
+        (StatusCode::OK, ""),
+        "a colour that is none sets nothing"
+    );
     let lagoon = site.get("/shop/lagoon", &[]).await;
-    assert!(lagoon.text.contains("From the water, &lt;b&gt;with&lt;/b&gt; care") && lagoon.text.contains("Lagoon &amp; Sons"));
+    assert!(
+        lagoon.text.contains("From the water, &lt;b&gt;with&lt;/b&gt; care")
+            && lagoon.text.contains("Lagoon &amp; Sons")
+    );
     assert!(!lagoon.text.contains("Harbour"));
-    assert_eq!(site.get("/shop/lagoon/theme.css", &[]).await.text, ":root { --accent: #0a7a5a; --on-accent: #ffffff; }\n");
+    assert_eq!(
+        site.get("/shop/lagoon/theme.css", &[]).await.text,
+        ":root { --accent: #0a7a5a; --on-accent: #ffffff; }\n"
+    );
     let form = site.get("/store/%22%3E%3Cscript%3E", &[]).await;
     assert!(!form.text.contains("<script") && form.text.contains("action=\"/store/%22%3E%3Cscript%3E\""));
 }
@@ -248,7 +271,10 @@ async fn the_office_opens_for_its_own_team_only() {
         site.send(request.body(Body::from(body)).unwrap()).await
     };
     assert_eq!(post("/store/harbour", ADA, &[]).await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(post("/store/lagoon", ADA, &[("sec-fetch-site", "cross-site")]).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        post("/store/lagoon", ADA, &[("sec-fetch-site", "cross-site")]).await.status,
+        StatusCode::FORBIDDEN
+    );
     let signed_in = post("/store/lagoon", ADA, &[("sec-fetch-site", "same-origin")]).await;
     assert_eq!((signed_in.status, signed_in.header("location")), (StatusCode::SEE_OTHER, "/store/lagoon"));
     let cookie = signed_in.header("set-cookie").to_owned();
@@ -260,8 +286,14 @@ async fn the_office_opens_for_its_own_team_only() {
     assert!(office.text.contains("L-60") && office.text.contains("Ada 1") && !office.text.contains("H-1"));
     for path in ["/store/harbour", "/store/no-such-shop"] {
         let other = site.get(path, &[("cookie", cookie)]).await;
-        assert!(other.status == StatusCode::OK && other.text.contains("Sign in") && !other.text.contains("H-1"));
+        assert!(
+            other.status == StatusCode::OK && other.text.contains("Sign in") && !other.text.contains("H-1")
+        );
     }
-    assert_eq!(site.get(LAGOON_ORDERS, &[("cookie", cookie)]).await.problem(401), "unauthenticated", "the API takes no cookies");
+    assert_eq!(
+        site.get(LAGOON_ORDERS, &[("cookie", cookie)]).await.problem(401),
+        "unauthenticated",
+        "the API takes no cookies"
+    );
     assert_eq!(site.ask(Method::GET, "/store/lagoon/sign-out", &[]).await.problem(405), "method_not_allowed");
 }

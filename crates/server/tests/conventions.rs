@@ -82,14 +82,22 @@ async fn signing_in_says_where_one_works() {
     assert_eq!((body["token_type"].as_str(), body["expires_in"].as_u64()), (Some("Bearer"), Some(1800)));
     let other = App2::same_key(&site).await;
     let bearer = format!("Bearer {}", body["token"].as_str().unwrap());
-    assert_eq!(other.get(ORDERS, &[("authorization", &bearer)]).await.status, StatusCode::OK, "servers with one key share sessions");
+    assert_eq!(
+        other.get(ORDERS, &[("authorization", &bearer)]).await.status,
+        StatusCode::OK,
+        "servers with one key share sessions"
+    );
 }
 
 /// A second server with the same key.
 struct App2;
 impl App2 {
     async fn same_key(_: &Site) -> Site {
-        Site::with(AppConfig { session_key: SessionKey::from_text(&"k".repeat(40)).unwrap(), ..AppConfig::default() }).await
+        Site::with(AppConfig {
+            session_key: SessionKey::from_text(&"k".repeat(40)).unwrap(),
+            ..AppConfig::default()
+        })
+        .await
     }
 }
 
@@ -100,7 +108,10 @@ async fn errors_have_one_shape_and_headers_are_always_there() {
     let wrong = site.ask(Method::DELETE, PRODUCTS, &[]).await;
     assert_eq!(wrong.problem(405), "method_not_allowed");
     assert_eq!(wrong.header("allow"), "GET,HEAD");
-    assert_eq!(site.ask(Method::GET, "/api/v1/auth/merchant/login", &[]).await.problem(405), "method_not_allowed");
+    assert_eq!(
+        site.ask(Method::GET, "/api/v1/auth/merchant/login", &[]).await.problem(405),
+        "method_not_allowed"
+    );
 
     let head = site.ask(Method::HEAD, PRODUCTS, &[]).await;
     assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
@@ -111,7 +122,13 @@ async fn errors_have_one_shape_and_headers_are_always_there() {
 
     for path in [PRODUCTS, "/", "/shop/lagoon", "/assets/bastide.css", "/nothing", "/healthz"] {
         let answer = site.get(path, &[]).await;
-        for name in ["content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy", "cache-control"] {
+        for name in [
+            "content-security-policy",
+            "x-content-type-options",
+            "x-frame-options",
+            "referrer-policy",
+            "cache-control",
+        ] {
             assert!(!answer.header(name).is_empty(), "{path} lacks {name}");
         }
     }
@@ -124,7 +141,10 @@ async fn health_does_not_ask_the_database_and_readiness_does() {
     let mut site = Site::open().await;
     assert_eq!(site.get("/readyz", &[]).await.json(), json!({"status": "ready"}));
     let status = site.get("/api/v1/system/migration-status", &[]).await.json();
-    assert_eq!((status["state"].as_str(), status["steps_done"].as_i64(), status["steps_total"].as_i64()), (Some("cut_over"), Some(3), Some(4)));
+    assert_eq!(
+        (status["state"].as_str(), status["steps_done"].as_i64(), status["steps_total"].as_i64()),
+        (Some("cut_over"), Some(3), Some(4))
+    );
     site.server.crash();
     assert_eq!(site.get("/healthz", &[]).await.json(), json!({"status": "ok"}));
     let away = site.get("/readyz", &[]).await;
@@ -147,7 +167,10 @@ async fn open_requests_end_before_the_server_does() {
     // A request under way: its body is not complete yet.
     let mut slow = TcpStream::connect(address).await.unwrap();
     let body = json!({"email": ADA, "password": PASSWORD}).to_string();
-    let head = format!("POST /api/v1/auth/merchant/login HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "POST /api/v1/auth/merchant/login HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     slow.write_all(head.as_bytes()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     stop.send(()).unwrap();

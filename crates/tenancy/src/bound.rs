@@ -8,21 +8,35 @@ use crate::{Error, lease::Lease};
 /// Why this login must not serve. Each sentence says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unbound {
-    #[error("the login {0} is a superuser, which row-level security never binds; serve with the application's login (bastide_app unless you chose another)")]
+    #[error(
+        "the login {0} is a superuser, which row-level security never binds; serve with the application's login (bastide_app unless you chose another)"
+    )]
     Superuser(String),
-    #[error("the login {0} has BYPASSRLS; serve with the application's login, or take the attribute away: ALTER ROLE … NOBYPASSRLS")]
+    #[error(
+        "the login {0} has BYPASSRLS; serve with the application's login, or take the attribute away: ALTER ROLE … NOBYPASSRLS"
+    )]
     BypassRls(String),
-    #[error("the login {login} is a member of {role}, which row-level security does not bind; revoke that membership")]
+    #[error(
+        "the login {login} is a member of {role}, which row-level security does not bind; revoke that membership"
+    )]
     Member { login: String, role: String },
-    #[error("the login {login} owns {table}, or is a member of its owner {owner}; an application's login must own nothing")]
+    #[error(
+        "the login {login} owns {table}, or is a member of its owner {owner}; an application's login must own nothing"
+    )]
     Owner { login: String, table: String, owner: String },
     #[error("row-level security does not bind {login} on {table}; run `bastide rls validate`")]
     Unfiltered { login: String, table: String },
-    #[error("a tenant context is preset for {login} on this database; remove it: ALTER ROLE … RESET bastide.tenant, and ALTER DATABASE … RESET bastide.tenant")]
+    #[error(
+        "a tenant context is preset for {login} on this database; remove it: ALTER ROLE … RESET bastide.tenant, and ALTER DATABASE … RESET bastide.tenant"
+    )]
     Preset { login: String },
-    #[error("this database has no schema bastide with a view scoped_tables that {login} can read; run `bastide rls migrate` first")]
+    #[error(
+        "this database has no schema bastide with a view scoped_tables that {login} can read; run `bastide rls migrate` first"
+    )]
     NotMigrated { login: String },
-    #[error("{login} can reach none of the scoped tables, so nothing shows that it is bound; check its grants with `bastide rls validate`")]
+    #[error(
+        "{login} can reach none of the scoped tables, so nothing shows that it is bound; check its grants with `bastide rls validate`"
+    )]
     NothingReached { login: String },
 }
 
@@ -44,8 +58,10 @@ const SCOPED: &str = "SELECT s.schema, s.\"table\", o.rolname AS owner, \
 /// Text protocol throughout: works the same behind any pooler.
 pub(crate) async fn check(lease: &Lease) -> Result<(), Error> {
     let rows = rows(lease, LOGIN).await?;
-    let row = rows.first().ok_or_else(|| Error::Mismatch("the server does not know its own login".to_owned()))?;
-    let login = Ident::new(text(row, "rolname")).map_or_else(|_| text(row, "rolname"), |name| name.to_string());
+    let row =
+        rows.first().ok_or_else(|| Error::Mismatch("the server does not know its own login".to_owned()))?;
+    let login =
+        Ident::new(text(row, "rolname")).map_or_else(|_| text(row, "rolname"), |name| name.to_string());
     if flag(row, "rolsuper") {
         return Err(Unbound::Superuser(login).into());
     }
@@ -101,9 +117,13 @@ async fn probe(lease: &Lease, login: &str, table: &QualifiedName) -> Result<(), 
 async fn scoped(lease: &Lease, login: &str) -> Result<Vec<SimpleQueryRow>, Error> {
     match rows(lease, SCOPED).await {
         Err(error)
-            if [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME, SqlState::INSUFFICIENT_PRIVILEGE]
-                .iter()
-                .any(|code| error.code() == Some(code)) =>
+            if [
+                SqlState::UNDEFINED_TABLE,
+                SqlState::INVALID_SCHEMA_NAME,
+                SqlState::INSUFFICIENT_PRIVILEGE,
+            ]
+            .iter()
+            .any(|code| error.code() == Some(code)) =>
         {
             Err(Unbound::NotMigrated { login: login.to_owned() }.into())
         }

@@ -45,8 +45,11 @@ impl Lease {
         match ready {
             Ready::Named(statement) => self.query(statement, parameters).await,
             Ready::Unnamed => {
-                let typed: Vec<_> =
-                    parameters.iter().zip(query.parameters).map(|(value, kind)| (*value, kind.postgres())).collect();
+                let typed: Vec<_> = parameters
+                    .iter()
+                    .zip(query.parameters)
+                    .map(|(value, kind)| (*value, kind.postgres()))
+                    .collect();
                 self.query_typed(query.sql, &typed).await
             }
         }
@@ -61,8 +64,11 @@ impl Lease {
         match ready {
             Ready::Named(statement) => self.execute(statement, parameters).await,
             Ready::Unnamed => {
-                let typed: Vec<_> =
-                    parameters.iter().zip(query.parameters).map(|(value, kind)| (*value, kind.postgres())).collect();
+                let typed: Vec<_> = parameters
+                    .iter()
+                    .zip(query.parameters)
+                    .map(|(value, kind)| (*value, kind.postgres()))
+                    .collect();
                 self.execute_typed(query.sql, &typed).await
             }
         }
@@ -84,6 +90,7 @@ impl Deref for Lease {
 }
 
 impl Drop for Lease {
+    #[expect(clippy::disallowed_methods, reason = "the one place that takes out")]
     fn drop(&mut self) {
         if let Some(object) = self.object.take() {
             tracing::debug!("closing a connection whose transaction did not complete");

@@ -12,9 +12,7 @@ use futures_util::future::{join, join4};
 use tokio_postgres::{Row, error::SqlState};
 
 use crate::{
-    Error, Kind, Lookup, Parameters, Query, TenantId, TenantTx, bound,
-    connector::Connector,
-    lease::Lease,
+    Error, Kind, Lookup, Parameters, Query, TenantId, TenantTx, bound, connector::Connector, lease::Lease,
 };
 
 /// Serving connections of the application's login.
@@ -138,11 +136,9 @@ impl TenantPool {
         let outcome = within(self.config.our_deadline(), async {
             let set_tenant = lease.ready(&SET_TENANT).await?;
             let begin = self.begin_text(false);
-            let (begin, context) = join(
-                lease.batch_execute(&begin),
-                lease.rows(&set_tenant, &SET_TENANT, &[&tenant.as_str()]),
-            )
-            .await;
+            let (begin, context) =
+                join(lease.batch_execute(&begin), lease.rows(&set_tenant, &SET_TENANT, &[&tenant.as_str()]))
+                    .await;
             begin?;
             if let Err(error) = context {
                 lease.batch_execute("ROLLBACK").await?;
@@ -203,7 +199,8 @@ impl TenantPool {
         let lease = self.lease().await?;
         let types: Vec<_> = query.parameters.iter().map(|kind| kind.postgres()).collect();
         let statement =
-            within(self.config.our_deadline(), async { Ok(lease.prepare_typed(query.sql, &types).await?) }).await?;
+            within(self.config.our_deadline(), async { Ok(lease.prepare_typed(query.sql, &types).await?) })
+                .await?;
         if statement.params().len() != query.parameters.len() {
             return Err(Error::Mismatch(format!(
                 "the statement takes {} parameters, {} are declared",
@@ -228,6 +225,7 @@ impl TenantPool {
         self.pool.close();
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the one place that lends")]
     async fn lease(&self) -> Result<Lease, Error> {
         let object = self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => Error::Busy,
@@ -242,7 +240,9 @@ impl TenantPool {
         if !self.config.transaction_pooler {
             return begin.as_str().to_owned();
         }
-        sql!("{}; SET LOCAL statement_timeout = {}", begin, milliseconds(self.config.statement)).as_str().to_owned()
+        sql!("{}; SET LOCAL statement_timeout = {}", begin, milliseconds(self.config.statement))
+            .as_str()
+            .to_owned()
     }
 }
 
@@ -260,7 +260,10 @@ impl std::fmt::Debug for TenantPool {
 }
 
 /// A server that stays silent ends in [`Error::Deadline`]; the lease is dropped with the future, and its connection closed.
-pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+pub(crate) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
     tokio::time::timeout(limit, work).await.unwrap_or(Err(Error::Deadline))
 }
 
@@ -275,7 +278,9 @@ fn check_count(query: &Query, parameters: Parameters<'_>) -> Result<(), Error> {
 /// Class 22 (data exception) while the context is set: the text is no value of the root key's type.
 fn context_error(error: tokio_postgres::Error) -> Error {
     match error.code() {
-        Some(code) if code.code().starts_with("22") || *code == SqlState::CHECK_VIOLATION => Error::MalformedTenant,
+        Some(code) if code.code().starts_with("22") || *code == SqlState::CHECK_VIOLATION => {
+            Error::MalformedTenant
+        }
         _ => Error::from(error),
     }
 }

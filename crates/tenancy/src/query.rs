@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn reads_and_writes_pass() {
         assert_eq!(PLAIN.sql(), "select 1 where $1");
-        for text in ["WITH x AS (SELECT 1) SELECT 1 FROM x", "INSERT INTO t VALUES (1)", "UPDATE t SET a = 1"] {
+        for text in ["WITH x AS (SELECT 1) SELECT 1 FROM x", "INSERT INTO t VALUES (1)", "UPDATE t SET a = 1"]
+        {
             assert_eq!(Query::new(text, &[]).sql(), text);
         }
     }

@@ -42,8 +42,11 @@ async fn superusers_and_their_like_are_refused() {
 async fn owners_are_refused() {
     let (_server, database) = notes::database().await;
     database.execute("CREATE ROLE shop; ALTER TABLE public.\"Notes\" OWNER TO shop; GRANT shop TO app").await;
-    let owner =
-        Unbound::Owner { login: "app".to_owned(), table: "public.\"Notes\"".to_owned(), owner: "shop".to_owned() };
+    let owner = Unbound::Owner {
+        login: "app".to_owned(),
+        table: "public.\"Notes\"".to_owned(),
+        owner: "shop".to_owned(),
+    };
     assert_eq!(refusal(&database, "app", "app").await, owner);
 }
 

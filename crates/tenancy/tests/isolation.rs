@@ -4,7 +4,7 @@ mod notes;
 
 use std::{
     future::Future,
-    task::{Context, Poll, Waker},
+    task::{Context, Waker},
     time::Duration,
 };
 
@@ -45,7 +45,10 @@ async fn writes_stay_in_their_tenant() {
     let error = tx.execute(&ADD, &[&2_i32, &"planted"]).await.unwrap_err();
     assert!(matches!(&error, Error::Denied(denied) if denied.code == "42501"), "{error}");
     assert!(matches!(tx.query(&NOTES, &[]).await, Err(Error::Aborted)), "a failed transaction says so");
-    assert!(matches!(tx.commit().await, Err(Error::Aborted)), "COMMIT would have answered ROLLBACK without an error");
+    assert!(
+        matches!(tx.commit().await, Err(Error::Aborted)),
+        "COMMIT would have answered ROLLBACK without an error"
+    );
     assert_eq!(database.query_one_text("SELECT count(*) FROM public.\"Notes\"").await, "300");
 
     const MOVE: Query = Query::new("UPDATE public.\"Notes\" SET tenant_id = 2", &[]);
@@ -55,7 +58,10 @@ async fn writes_stay_in_their_tenant() {
     assert!(matches!(tx.execute(&MOVE, &[]).await, Err(Error::Denied(_))));
     drop(tx);
     let error = pool.read(&tenant(1), &ADD, &[&1_i32, &"by a read"]).await.unwrap_err();
-    assert!(matches!(&error, Error::Database(error) if error.code == "25006"), "reads are READ ONLY: {error}");
+    assert!(
+        matches!(&error, Error::Database(error) if error.code == "25006"),
+        "reads are READ ONLY: {error}"
+    );
     read_whole(&pool, 2).await;
 }
 
@@ -78,7 +84,10 @@ async fn an_error_inside_leaves_a_clean_connection() {
     let mut tx = pool.begin(&tenant(1)).await.unwrap();
     assert_eq!(tx.execute(&CHAINED, &[]).await.unwrap(), 1);
     let error = tx.commit().await.unwrap_err();
-    assert!(matches!(&error, Error::Database(error) if error.code == "23503"), "the constraint was deferred: {error}");
+    assert!(
+        matches!(&error, Error::Database(error) if error.code == "23503"),
+        "the constraint was deferred: {error}"
+    );
     read_whole(&pool, 2).await;
     assert_nothing_open(&database).await;
 }
@@ -103,7 +112,7 @@ async fn poll_and_drop<F: Future>(future: F, times: u32, pause: Duration) -> boo
     let mut future = Box::pin(future);
     let mut context = Context::from_waker(Waker::noop());
     for _ in 0..times {
-        if let Poll::Ready(_) = future.as_mut().poll(&mut context) {
+        if future.as_mut().poll(&mut context).is_ready() {
             return true;
         }
         tokio::time::sleep(pause).await;
@@ -128,7 +137,10 @@ async fn a_read_dropped_at_any_point_leaks_nothing() {
         read_whole(&pool, next).await;
         assert_eq!(pool.lookup(&CONTEXT, &[]).await.unwrap()[0].get::<_, Option<String>>("tenant"), None);
     }
-    assert!(dropped > 30 && finished > 5, "the points must be spread: {dropped} dropped, {finished} finished");
+    assert!(
+        dropped > 30 && finished > 5,
+        "the points must be spread: {dropped} dropped, {finished} finished"
+    );
     assert_nothing_open(&database).await;
 }
 

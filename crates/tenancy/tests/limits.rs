@@ -47,7 +47,8 @@ async fn a_slow_statement_is_stopped_by_the_server() {
 async fn a_dropped_slow_statement_does_not_go_on_for_long() {
     let (_server, database) = notes::database().await;
     let pool = pool(&database, PoolConfig { statement: Duration::from_secs(60), ..small(1) }).await;
-    let dropped = tokio::time::timeout(Duration::from_millis(100), pool.read(&tenant(1), &SLEEP, &[&"50"])).await;
+    let dropped =
+        tokio::time::timeout(Duration::from_millis(100), pool.read(&tenant(1), &SLEEP, &[&"50"])).await;
     assert!(dropped.is_err());
     read_whole(&pool, 2).await;
     tokio::time::sleep(Duration::from_millis(1100)).await;
@@ -74,7 +75,10 @@ async fn without_named_statements_everything_works_the_same() {
     assert_eq!(tx.query(&NOTES, &[]).await.unwrap().len(), 100);
     assert_eq!(tx.execute(&notes::ADD, &[&2_i32, &"x"]).await.unwrap(), 1);
     tx.rollback().await.unwrap();
-    assert!(pool.read(&tenant(1), &PREPARED, &[]).await.unwrap().is_empty(), "a pooler could not follow them");
+    assert!(
+        pool.read(&tenant(1), &PREPARED, &[]).await.unwrap().is_empty(),
+        "a pooler could not follow them"
+    );
     read_whole(&pool, 2).await;
 }
 
@@ -83,14 +87,23 @@ async fn a_read_is_one_round_trip() {
     for transaction_pooler in [false, true] {
         let (server, database) = notes::database().await;
         let proxy = Proxy::before(server.postgres().port()).await;
-        let url = database.url_as("app", "app").replace(&format!(":{}/", server.postgres().port()), &format!(":{}/", proxy.port));
-        let pool = TenantPool::connect(&Target::parse(&url).unwrap(), PoolConfig { transaction_pooler, ..small(1) }).await.unwrap();
+        let url = database
+            .url_as("app", "app")
+            .replace(&format!(":{}/", server.postgres().port()), &format!(":{}/", proxy.port));
+        let pool =
+            TenantPool::connect(&Target::parse(&url).unwrap(), PoolConfig { transaction_pooler, ..small(1) })
+                .await
+                .unwrap();
         read_whole(&pool, 1).await; // prepares
         proxy.turns.store(0, Ordering::SeqCst);
         for round in 0..10 {
             read_whole(&pool, 1 + round % 3).await;
         }
-        assert_eq!(proxy.turns.load(Ordering::SeqCst), 10, "ten reads, ten turns (pooler: {transaction_pooler})");
+        assert_eq!(
+            proxy.turns.load(Ordering::SeqCst),
+            10,
+            "ten reads, ten turns (pooler: {transaction_pooler})"
+        );
     }
 }
 

@@ -12,5 +12,8 @@ pub(super) const OF_TENANT: Query =
 /// # Errors
 /// When the database gives no answer.
 pub async fn of_tenant(pool: &TenantPool, tenant: &TenantId) -> Result<Storefront, Error> {
-    pool.read(tenant, &OF_TENANT, &[]).await?.first().map_or_else(|| Ok(Storefront::default()), Storefront::try_from)
+    pool.read(tenant, &OF_TENANT, &[])
+        .await?
+        .first()
+        .map_or_else(|| Ok(Storefront::default()), Storefront::try_from)
 }

@@ -47,9 +47,11 @@ impl TryFrom<&Row> for Order {
     fn try_from(row: &Row) -> Result<Self, Error> {
         let columns = Columns { entity: "order", row };
         let customer = match columns.get::<Option<i64>>("customer_id")? {
-            Some(id) => {
-                Some(Customer { id, name: columns.get("customer_name")?, email: columns.get("customer_email")? })
-            }
+            Some(id) => Some(Customer {
+                id,
+                name: columns.get("customer_name")?,
+                email: columns.get("customer_email")?,
+            }),
             None => None,
         };
         Ok(Self {

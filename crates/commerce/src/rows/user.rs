@@ -17,7 +17,10 @@ pub struct Login {
 
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login").field("user_id", &self.user_id).field("active", &self.active).finish_non_exhaustive()
+        f.debug_struct("Login")
+            .field("user_id", &self.user_id)
+            .field("active", &self.active)
+            .finish_non_exhaustive()
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) async fn migrated() -> (Server, Database) {
 }
 
 pub(crate) async fn pool(database: &Database, config: PoolConfig) -> TenantPool {
-    let target = Target::parse(&database.url_as("bastide_app", "app")).expect("testkit's URLs are well-formed");
+    let target =
+        Target::parse(&database.url_as("bastide_app", "app")).expect("testkit's URLs are well-formed");
     TenantPool::connect(&target, config).await.expect("the app login is bound")
 }

@@ -28,15 +28,19 @@ pub(crate) fn routes() -> Router<App> {
 /// What a person sees of a problem.
 pub(crate) fn problem(problem: &Problem, request_id: &str) -> Markup {
     let title = problem.status.canonical_reason().unwrap_or("Error");
-    frame::page(title, None, &html! {
-        main.narrow {
-            p.status { (problem.status.as_u16()) }
-            h1 { (title) }
-            p { (problem.detail) }
-            p.quiet { "Request " code { (request_id) } }
-            p { a href="/" { "To the front page" } }
-        }
-    })
+    frame::page(
+        title,
+        None,
+        &html! {
+            main.narrow {
+                p.status { (problem.status.as_u16()) }
+                h1 { (title) }
+                p { (problem.detail) }
+                p.quiet { "Request " code { (request_id) } }
+                p { a href="/" { "To the front page" } }
+            }
+        },
+    )
 }
 
 async fn style() -> impl IntoResponse {

@@ -23,7 +23,11 @@ use crate::{
 const PRODUCTS_ON_A_PAGE: u16 = 24;
 const DESCRIPTION_CHARS: usize = 110;
 
-pub(crate) async fn page(State(app): State<App>, shop: Shop, request: PageRequest) -> Result<Markup, Problem> {
+pub(crate) async fn page(
+    State(app): State<App>,
+    shop: Shop,
+    request: PageRequest,
+) -> Result<Markup, Problem> {
     let after = request.after(&app, PRODUCTS, &shop.tenant)?;
     let first = after.is_none();
     let storefront = storefronts::of_tenant(app.pool(), &shop.tenant).await?;
@@ -32,40 +36,50 @@ pub(crate) async fn page(State(app): State<App>, shop: Shop, request: PageReques
     Ok(render(&shop, &storefront, &products, first, next.as_deref()))
 }
 
-fn render(shop: &Shop, storefront: &Storefront, products: &Page<Product>, first: bool, next: Option<&str>) -> Markup {
+fn render(
+    shop: &Shop,
+    storefront: &Storefront,
+    products: &Page<Product>,
+    first: bool,
+    next: Option<&str>,
+) -> Markup {
     let here = format!("/shop/{}", frame::segment(&shop.merchant.slug));
     let name = &shop.merchant.name;
-    frame::page(name, Some(&format!("{here}/theme.css")), &html! {
-        header.masthead {
-            div.wide {
-                a.brand href=(here) { (name) }
-                @if let Some(tagline) = &storefront.tagline { p.tagline { (tagline) } }
+    frame::page(
+        name,
+        Some(&format!("{here}/theme.css")),
+        &html! {
+            header.masthead {
+                div.wide {
+                    a.brand href=(here) { (name) }
+                    @if let Some(tagline) = &storefront.tagline { p.tagline { (tagline) } }
+                }
             }
-        }
-        main.wide {
-            h1.section { @if first { "New in the shop" } @else { "More from the shop" } }
-            @if products.rows.is_empty() { p.quiet { "Nothing is on sale here yet." } }
-            ul.grid {
-                @for product in &products.rows {
-                    li.card {
-                        div.picture aria-hidden="true" { (initial(&product.name)) }
-                        div.text {
-                            h2 { (product.name) }
-                            @if let Some(description) = product.description.as_deref().filter(|text| !text.is_empty()) {
-                                p.quiet { (shortened(description)) }
+            main.wide {
+                h1.section { @if first { "New in the shop" } @else { "More from the shop" } }
+                @if products.rows.is_empty() { p.quiet { "Nothing is on sale here yet." } }
+                ul.grid {
+                    @for product in &products.rows {
+                        li.card {
+                            div.picture aria-hidden="true" { (initial(&product.name)) }
+                            div.text {
+                                h2 { (product.name) }
+                                @if let Some(description) = product.description.as_deref().filter(|text| !text.is_empty()) {
+                                    p.quiet { (shortened(description)) }
+                                }
+                                p.price { (product.price) }
                             }
-                            p.price { (product.price) }
                         }
                     }
                 }
+                nav.pages {
+                    @if !first { a href=(here) { "← First page" } }
+                    @if let Some(cursor) = next { a.next href={ (here) "?cursor=" (cursor) } rel="next" { "More products →" } }
+                }
             }
-            nav.pages {
-                @if !first { a href=(here) { "← First page" } }
-                @if let Some(cursor) = next { a.next href={ (here) "?cursor=" (cursor) } rel="next" { "More products →" } }
-            }
-        }
-        footer.wide { p.quiet { (name) " · prices in " (shop.merchant.currency) } }
-    })
+            footer.wide { p.quiet { (name) " · prices in " (shop.merchant.currency) } }
+        },
+    )
 }
 
 /// `/shop/{merchant}/theme.css`: the accent, which [`Accent`](bastide_commerce::rows::Accent) guarantees to be a colour and nothing more.
@@ -86,7 +100,8 @@ fn initial(name: &str) -> String {
 
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(DESCRIPTION_CHARS) {
-        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+        // At the last space before the end, where there is one.
+        Some((end, _)) => format!("{}…", text[..end].rsplit_once(' ').map_or(&text[..end], |(kept, _)| kept)),
         None => text.to_owned(),
     }
 }

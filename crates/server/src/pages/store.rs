@@ -47,7 +47,9 @@ pub(crate) async fn page(
         return Ok(form(&slug, None).into_response());
     };
     let team = match Team::of_session(&app, session, &slug).await {
-        Err(problem) if problem.status == StatusCode::NOT_FOUND => return Ok(form(&slug, None).into_response()),
+        Err(problem) if problem.status == StatusCode::NOT_FOUND => {
+            return Ok(form(&slug, None).into_response());
+        }
         outcome => outcome?,
     };
     team.may_see_orders()?;
@@ -98,7 +100,9 @@ pub(crate) async fn sign_out(Slug(slug): Slug, request: Request) -> Result<Respo
 fn refuse_other_sites(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get("sec-fetch-site").map(|value| value.as_bytes()) {
         None | Some(b"same-origin" | b"none") => Ok(()),
-        Some(_) => Err(Problem::new(StatusCode::FORBIDDEN, "cross_site", "This form was sent from another site.")),
+        Some(_) => {
+            Err(Problem::new(StatusCode::FORBIDDEN, "cross_site", "This form was sent from another site."))
+        }
     }
 }
 
@@ -107,57 +111,65 @@ fn address(slug: &str) -> String {
 }
 
 fn form(slug: &str, error: Option<&str>) -> Markup {
-    frame::page(&format!("Sign in · {slug}"), None, &html! {
-        main.narrow {
-            p.eyebrow { (slug) }
-            h1 { "Sign in to the shop’s office" }
-            @if let Some(error) = error { p.error role="alert" { (error) } }
-            form.stack method="post" action=(address(slug)) {
-                label { "E-mail address" input type="email" name="email" autocomplete="username" required; }
-                label { "Password" input type="password" name="password" autocomplete="current-password" required; }
-                button type="submit" { "Sign in" }
+    frame::page(
+        &format!("Sign in · {slug}"),
+        None,
+        &html! {
+            main.narrow {
+                p.eyebrow { (slug) }
+                h1 { "Sign in to the shop’s office" }
+                @if let Some(error) = error { p.error role="alert" { (error) } }
+                form.stack method="post" action=(address(slug)) {
+                    label { "E-mail address" input type="email" name="email" autocomplete="username" required; }
+                    label { "Password" input type="password" name="password" autocomplete="current-password" required; }
+                    button type="submit" { "Sign in" }
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 fn orders_page(team: &Team, page: &Page<Order>, first: bool, next: Option<&str>) -> Markup {
     let here = address(&team.merchant.slug);
     let theme = format!("/shop/{}/theme.css", frame::segment(&team.merchant.slug));
-    frame::page(&format!("Orders · {}", team.merchant.name), Some(&theme), &html! {
-        header.masthead {
-            div.wide.row {
-                a.brand href=(here) { (team.merchant.name) }
-                form method="post" action={ (here) "/sign-out" } { button.plain type="submit" { "Sign out" } }
+    frame::page(
+        &format!("Orders · {}", team.merchant.name),
+        Some(&theme),
+        &html! {
+            header.masthead {
+                div.wide.row {
+                    a.brand href=(here) { (team.merchant.name) }
+                    form method="post" action={ (here) "/sign-out" } { button.plain type="submit" { "Sign out" } }
+                }
             }
-        }
-        main.wide {
-            h1.section { "Orders" }
-            @if page.rows.is_empty() { p.quiet { "No orders yet." } }
-            @else {
-                div.scroll {
-                    table {
-                        thead { tr { th { "Number" } th { "Placed" } th { "Customer" } th { "Status" } th.amount { "Total" } } }
-                        tbody {
-                            @for order in &page.rows {
-                                tr {
-                                    td { code { (order.number) } }
-                                    td { (placed(order)) }
-                                    td { (order.customer.as_ref().and_then(|customer| customer.name.as_deref()).unwrap_or("–")) }
-                                    td { span.badge { (order.status) } }
-                                    td.amount { (order.total) }
+            main.wide {
+                h1.section { "Orders" }
+                @if page.rows.is_empty() { p.quiet { "No orders yet." } }
+                @else {
+                    div.scroll {
+                        table {
+                            thead { tr { th { "Number" } th { "Placed" } th { "Customer" } th { "Status" } th.amount { "Total" } } }
+                            tbody {
+                                @for order in &page.rows {
+                                    tr {
+                                        td { code { (order.number) } }
+                                        td { (placed(order)) }
+                                        td { (order.customer.as_ref().and_then(|customer| customer.name.as_deref()).unwrap_or("–")) }
+                                        td { span.badge { (order.status) } }
+                                        td.amount { (order.total) }
+                                    }
                                 }
                             }
                         }
                     }
                 }
+                nav.pages {
+                    @if !first { a href=(here) { "← Newest" } }
+                    @if let Some(cursor) = next { a.next href={ (here) "?cursor=" (cursor) } rel="next" { "Older orders →" } }
+                }
             }
-            nav.pages {
-                @if !first { a href=(here) { "← Newest" } }
-                @if let Some(cursor) = next { a.next href={ (here) "?cursor=" (cursor) } rel="next" { "Older orders →" } }
-            }
-        }
-    })
+        },
+    )
 }
 
 fn placed(order: &Order) -> String {

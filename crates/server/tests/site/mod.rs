@@ -63,7 +63,11 @@ impl Answer {
 
 impl Site {
     pub(crate) async fn open() -> Self {
-        Self::with(AppConfig { session_key: SessionKey::from_text(&"k".repeat(40)).unwrap(), ..AppConfig::default() }).await
+        Self::with(AppConfig {
+            session_key: SessionKey::from_text(&"k".repeat(40)).unwrap(),
+            ..AppConfig::default()
+        })
+        .await
     }
 
     pub(crate) async fn with(config: AppConfig) -> Self {
@@ -71,8 +75,17 @@ impl Site {
         // Cheap on purpose: the tests are about who gets in, not about how long hashing takes.
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
         let hash = argon2.hash_password(PASSWORD.as_bytes()).unwrap().to_string();
-        database.client().await.execute("UPDATE public.users SET password_hash = $1", &[&hash]).await.unwrap();
-        let pool = shop::pool(&database, PoolConfig { wait: Duration::from_millis(500), size: 4, ..PoolConfig::default() }).await;
+        database
+            .client()
+            .await
+            .execute("UPDATE public.users SET password_hash = $1", &[&hash])
+            .await
+            .unwrap();
+        let pool = shop::pool(
+            &database,
+            PoolConfig { wait: Duration::from_millis(500), size: 4, ..PoolConfig::default() },
+        )
+        .await;
         let app = App::new(pool, config);
         let router = app.router();
         Self { server, database, app, router }
@@ -82,7 +95,11 @@ impl Site {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
     }
 
     pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {

@@ -32,7 +32,8 @@ const SCHEMA: &str = "
 ";
 
 pub(crate) const NOTES: Query = Query::new("SELECT id, tenant_id, body FROM public.\"Notes\"", &[]);
-pub(crate) const SLOW: Query = Query::new("SELECT tenant_id, pg_sleep(0.02) IS NULL FROM public.\"Notes\" LIMIT 20", &[]);
+pub(crate) const SLOW: Query =
+    Query::new("SELECT tenant_id, pg_sleep(0.02) IS NULL FROM public.\"Notes\" LIMIT 20", &[]);
 pub(crate) const ADD: Query =
     Query::new("INSERT INTO public.\"Notes\" (tenant_id, body) VALUES ($1, $2)", &[Kind::Int4, Kind::Text]);
 pub(crate) const CONTEXT: Lookup = Lookup::new("SELECT tenant, pid FROM bastide.context()", &[]);
