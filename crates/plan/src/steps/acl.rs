@@ -124,6 +124,35 @@ pub(super) fn granted<T: AsRef<str>>(acl: &mut Acl, owner: &Ident, grantee: &Ide
     }
 }
 
+/// Projects a change of owner: entries that come to name the same two roles become one.
+pub(super) fn handed_over(acl: &mut Acl, from: &Ident, to: &Ident) {
+    for item in std::mem::take(acl) {
+        let owned = |role: Ident| if role == *from { to.clone() } else { role };
+        let (grantee, grantor) = (item.grantee.map(owned), owned(item.grantor));
+        match acl.iter_mut().find(|other| other.grantee == grantee && other.grantor == grantor) {
+            None => acl.push(AclItem { grantee, grantor, privileges: item.privileges }),
+            Some(other) => {
+                for privilege in item.privileges {
+                    if !other.privileges.iter().any(|held| held.kind == privilege.kind) {
+                        other.privileges.push(privilege);
+                    }
+                }
+                sort(&mut other.privileges);
+            }
+        }
+    }
+}
+
+/// Projects a REVOKE by the owner of one privilege from one role.
+pub(super) fn revoked(acl: &mut Acl, owner: &Ident, grantee: &Ident, kind: &str) {
+    for item in acl.iter_mut() {
+        if item.grantee.as_ref() == Some(grantee) && item.grantor == *owner {
+            item.privileges.retain(|held| held.kind != kind);
+        }
+    }
+    acl.retain(|item| !item.privileges.is_empty());
+}
+
 /// Projects a REVOKE by the owner from PUBLIC.
 pub(super) fn revoked_from_public(acl: &mut Acl, kind: &str) {
     for item in acl.iter_mut().filter(|item| item.grantee.is_none()) {

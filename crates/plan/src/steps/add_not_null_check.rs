@@ -49,3 +49,50 @@ impl AddNotNullCheck {
 pub(super) fn add_check(table: &QualifiedName, name: &Ident, column: &Ident) -> Sql {
     sql!("ALTER TABLE {} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID", table, name, column)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::{
+        Step,
+        trial::{Trial, ident, name, show},
+    };
+
+    fn step(table: &str) -> Step {
+        Step::AddNotNullCheck(AddNotNullCheck {
+            table: name(table),
+            column: ident("tenant_id"),
+            name: ident("orders_tenant_id_present"),
+        })
+    }
+
+    #[test]
+    fn scripts() {
+        let step = step("public.orders");
+        insta::assert_snapshot!(step.id(), @"add_not_null_check:public.orders.orders_tenant_id_present");
+        insta::assert_snapshot!(step.describe(), @"require tenant_id on new rows of public.orders");
+        insta::assert_snapshot!(show(&step.forward()), @r#"
+        -- Transaction
+        -- ACCESS EXCLUSIVE on public.orders
+        ALTER TABLE "public"."orders" ADD CONSTRAINT "orders_tenant_id_present" CHECK ("tenant_id" IS NOT NULL) NOT VALID;
+        "#);
+        insta::assert_snapshot!(show(&step.inverse()), @r#"
+        -- Transaction
+        -- ACCESS EXCLUSIVE on public.orders
+        ALTER TABLE "public"."orders" DROP CONSTRAINT "orders_tenant_id_present";
+        "#);
+    }
+
+    #[tokio::test]
+    async fn binds_new_rows_only() {
+        let mut trial = Trial::of(
+            "uuid",
+            "CREATE TABLE orders (id int PRIMARY KEY, tenant_id uuid); INSERT INTO orders VALUES (1, NULL);
+             CREATE TABLE parts (id int, tenant_id uuid) PARTITION BY LIST (id); CREATE TABLE part1 PARTITION OF parts FOR VALUES IN (1)",
+        )
+        .await;
+        trial.round(&step("public.orders")).await;
+        trial.round(&step("public.parts")).await;
+        assert_eq!(trial.refused("INSERT INTO public.orders VALUES (2, NULL)").await, "23514");
+    }
+}

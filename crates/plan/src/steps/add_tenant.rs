@@ -95,3 +95,99 @@ END",
     /// Rows are not part of a snapshot.
     pub(super) fn apply(&self, _: &mut Catalog) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::{
+        Step,
+        trial::{Trial, ident, name, show},
+    };
+
+    fn step() -> Step {
+        Step::AddTenant(AddTenant {
+            root: name("public.Merchants"),
+            key: ident("id"),
+            key_type: sql!("integer"),
+            id: "-1".to_owned(),
+            values: vec![(ident("Name"), sql!("character varying(20)"), "it's quarantine".to_owned())],
+            quarantine: true,
+        })
+    }
+
+    const SCHEMA: &str = r#"CREATE TABLE "Merchants" (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "Name" varchar(20) NOT NULL);
+         CREATE TABLE log (what text);
+         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.log VALUES (TG_OP); RETURN NEW; END $$;
+         CREATE TRIGGER note BEFORE INSERT OR UPDATE ON "Merchants" FOR EACH ROW EXECUTE FUNCTION note();
+         CREATE TABLE orders (id int, merchant_id int REFERENCES "Merchants" ON DELETE CASCADE);
+         CREATE TABLE strict (merchant_id int NOT NULL REFERENCES "Merchants" ON DELETE CASCADE)"#;
+
+    #[test]
+    fn scripts() {
+        insta::assert_snapshot!(step().id(), @"add_tenant:quarantine");
+        insta::assert_snapshot!(step().describe(), @r#"add the quarantine tenant -1 to public."Merchants""#);
+        insta::assert_snapshot!(show(&step().forward()), @r#"
+        -- Transaction
+        -- ROW EXCLUSIVE on public."Merchants"
+        SET LOCAL row_security = off;
+        SET LOCAL session_replication_role = replica;
+        INSERT INTO "public"."Merchants" ("id", "Name") OVERRIDING SYSTEM VALUE VALUES ('-1'::integer, 'it''s quarantine'::character varying(20));
+        "#);
+        insta::assert_snapshot!(show(&step().inverse()), @r#"
+        -- LongTransaction
+        -- ROW EXCLUSIVE on public."Merchants"
+        SET LOCAL row_security = off;
+        SET LOCAL session_replication_role = replica;
+        DO $bastide$DECLARE
+            link record;
+        BEGIN
+            FOR link IN
+                SELECT c.conrelid::regclass AS child, a.attname AS column_name, a.attnotnull AS must, format_type(a.atttypid, NULL) AS type_name
+                FROM pg_constraint c
+                JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+                JOIN pg_attribute k ON k.attrelid = c.confrelid AND k.attnum = c.confkey[1]
+                WHERE c.contype = 'f' AND c.confrelid = '"public"."Merchants"'::regclass AND cardinality(c.conkey) = 1 AND k.attname = 'id' AND c.conparentid = 0
+            LOOP
+                IF NOT link.must THEN
+                    EXECUTE format('UPDATE %s SET %I = NULL WHERE %I = %L::%s', link.child, link.column_name, link.column_name, '-1', link.type_name);
+                    CONTINUE;
+                END IF;
+                EXECUTE format('DO %L', format('BEGIN IF EXISTS (SELECT FROM %s WHERE %I = %L::%s) THEN RAISE foreign_key_violation USING MESSAGE = %L; END IF; END',
+                    link.child, link.column_name, '-1', link.type_name, format('rows of %s still belong to the tenant that is to go', link.child)));
+            END LOOP;
+        END$bastide$;
+        DELETE FROM "public"."Merchants" WHERE "id" = '-1'::integer;
+        "#);
+    }
+
+    #[tokio::test]
+    async fn wakes_no_trigger() {
+        let mut trial = Trial::of("integer", SCHEMA).await;
+        trial.round(&step()).await;
+        assert_eq!(trial.db.query_one_text("SELECT count(*) FROM public.log").await, "0");
+        assert_eq!(
+            trial.db.query_one_text(r#"SELECT id || "Name" FROM public."Merchants""#).await,
+            "-1it's quarantine"
+        );
+    }
+
+    #[tokio::test]
+    async fn rows_it_was_given_meanwhile_outlive_it() {
+        let mut trial = Trial::of("integer", SCHEMA).await;
+        trial.forward(&step()).await;
+        trial.execute("INSERT INTO public.orders VALUES (1, -1)").await;
+        trial.undo(&step()).await;
+        assert_eq!(trial.db.query_one_text("SELECT merchant_id IS NULL FROM public.orders").await, "t");
+        assert_eq!(trial.db.query_one_text(r#"SELECT count(*) FROM public."Merchants""#).await, "0");
+    }
+
+    #[tokio::test]
+    async fn a_row_that_must_have_a_tenant_stops_the_undoing() {
+        let mut trial = Trial::of("integer", SCHEMA).await;
+        trial.forward(&step()).await;
+        trial.execute("INSERT INTO public.strict VALUES (-1)").await;
+        let error = trial.run(&step().inverse()).await.unwrap_err();
+        assert_eq!(error.code().map(|code| code.code()), Some("23503"));
+        assert_eq!(trial.db.query_one_text("SELECT count(*) FROM public.strict").await, "1");
+    }
+}

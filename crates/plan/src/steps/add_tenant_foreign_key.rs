@@ -44,10 +44,7 @@ impl AddTenantForeignKey {
             statements.push(sql!("ALTER TABLE {} VALIDATE CONSTRAINT {}", leaf, name));
         }
         statements.push(absent(&self.table, &self.name, &self.add(&self.table, &self.name)));
-        Script {
-            prelude: super::session::unfiltered(),
-            ..Script::autocommit(LockMode::ShareRowExclusive, self.locked(), statements)
-        }
+        Script::autocommit(LockMode::ShareRowExclusive, self.locked(), statements)
     }
 
     pub(super) fn inverse(&self) -> Script {
@@ -155,4 +152,97 @@ END",
         Literal::text(name.as_str()),
         add
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::{
+        Step,
+        trial::{Trial, ident, idents, name, show},
+    };
+
+    fn step(table: &str, leaves: &[&str]) -> Step {
+        Step::AddTenantForeignKey(AddTenantForeignKey {
+            table: name(table),
+            name: ident("of_tenant"),
+            columns: idents(&["tenant_id", "Customer"]),
+            references: name("public.customers"),
+            referenced_columns: idents(&["tenant_id", "id"]),
+            on_update: Action::Cascade,
+            on_delete: Action::SetNull,
+            on_delete_columns: idents(&["Customer"]),
+            deferrable: true,
+            initially_deferred: true,
+            leaves: leaves
+                .iter()
+                .map(|leaf| (name(&format!("public.{leaf}")), ident("leaf_of_tenant")))
+                .collect(),
+        })
+    }
+
+    const SCHEMA: &str = r#"CREATE TABLE customers (id int PRIMARY KEY, tenant_id int); CREATE UNIQUE INDEX ON customers (tenant_id, id);
+         INSERT INTO customers VALUES (1, 10), (2, 20);
+         CREATE TABLE orders ("Customer" int, tenant_id int);
+         CREATE TABLE parts (day int, "Customer" int, tenant_id int) PARTITION BY LIST (day);
+         CREATE TABLE part1 PARTITION OF parts FOR VALUES IN (1); CREATE TABLE part2 PARTITION OF parts FOR VALUES IN (2)"#;
+
+    #[test]
+    fn scripts() {
+        let step = step("public.orders", &[]);
+        insta::assert_snapshot!(step.id(), @"add_tenant_foreign_key:public.orders.of_tenant");
+        insta::assert_snapshot!(step.describe(), @"keep references from public.orders to public.customers inside their tenant");
+        insta::assert_snapshot!(show(&step.forward()), @r#"
+        -- Transaction
+        -- SHARE ROW EXCLUSIVE on public.orders, public.customers
+        ALTER TABLE "public"."orders" ADD CONSTRAINT "of_tenant" FOREIGN KEY ("tenant_id", "Customer") REFERENCES "public"."customers" ("tenant_id", "id") ON UPDATE CASCADE ON DELETE SET NULL ("Customer") DEFERRABLE INITIALLY DEFERRED NOT VALID;
+        "#);
+        insta::assert_snapshot!(show(&step.inverse()), @r#"
+        -- Transaction
+        -- ACCESS EXCLUSIVE on public.orders, public.customers
+        ALTER TABLE "public"."orders" DROP CONSTRAINT "of_tenant";
+        "#);
+    }
+
+    #[test]
+    fn scripts_of_a_partitioned_table() {
+        let step = step("public.parts", &["part1"]);
+        insta::assert_snapshot!(show(&step.forward()), @r#"
+        -- Autocommit
+        -- SHARE ROW EXCLUSIVE on public.parts, public.customers
+        DO $bastide$BEGIN
+            IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = '"public"."part1"'::regclass AND conname = 'leaf_of_tenant') THEN
+                ALTER TABLE "public"."part1" ADD CONSTRAINT "leaf_of_tenant" FOREIGN KEY ("tenant_id", "Customer") REFERENCES "public"."customers" ("tenant_id", "id") ON UPDATE CASCADE ON DELETE SET NULL ("Customer") DEFERRABLE INITIALLY DEFERRED NOT VALID;
+            END IF;
+        END$bastide$;
+        ALTER TABLE "public"."part1" VALIDATE CONSTRAINT "leaf_of_tenant";
+        DO $bastide$BEGIN
+            IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = '"public"."parts"'::regclass AND conname = 'of_tenant') THEN
+                ALTER TABLE "public"."parts" ADD CONSTRAINT "of_tenant" FOREIGN KEY ("tenant_id", "Customer") REFERENCES "public"."customers" ("tenant_id", "id") ON UPDATE CASCADE ON DELETE SET NULL ("Customer") DEFERRABLE INITIALLY DEFERRED;
+            END IF;
+        END$bastide$;
+        "#);
+        insta::assert_snapshot!(show(&step.inverse()), @r#"
+        -- Autocommit
+        -- ACCESS EXCLUSIVE on public.parts, public.customers
+        ALTER TABLE "public"."parts" DROP CONSTRAINT IF EXISTS "of_tenant";
+        ALTER TABLE "public"."part1" DROP CONSTRAINT IF EXISTS "leaf_of_tenant";
+        "#);
+    }
+
+    #[tokio::test]
+    async fn a_reference_cannot_leave_its_tenant() {
+        let mut trial = Trial::of("integer", SCHEMA).await;
+        trial.execute(r#"INSERT INTO public.orders VALUES (1, 20)"#).await;
+        trial.round(&step("public.orders", &[])).await;
+        assert_eq!(trial.refused("INSERT INTO public.orders VALUES (1, 20)").await, "23503");
+        trial.execute("DELETE FROM public.orders").await;
+        trial.round(&step("public.parts", &["part1", "part2"])).await;
+        assert_eq!(trial.refused("INSERT INTO public.parts VALUES (2, 1, 20)").await, "23503");
+        trial
+            .execute("INSERT INTO public.parts VALUES (2, 1, 10); DELETE FROM public.customers WHERE id = 1")
+            .await;
+        let row = r#"SELECT ("Customer" IS NULL) || ' ' || tenant_id FROM public.parts"#;
+        assert_eq!(trial.db.query_one_text(row).await, "true 10", "the tenant stays");
+    }
 }

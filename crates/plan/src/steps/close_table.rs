@@ -58,3 +58,75 @@ impl CloseTable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::{
+        ProtectTable, Step,
+        trial::{Trial, ident, idents, name, show},
+    };
+
+    fn step(legacy: &[&str]) -> Step {
+        Step::CloseTable(CloseTable {
+            table: name("public.orders"),
+            column: ident("tenant_id"),
+            type_name: sql!("integer"),
+            app_role: ident("bastide_app"),
+            legacy_roles: idents(legacy),
+        })
+    }
+
+    #[test]
+    fn scripts() {
+        insta::assert_snapshot!(step(&["legacy"]).id(), @"close_table:public.orders");
+        insta::assert_snapshot!(step(&["legacy"]).describe(), @"close public.orders to everybody without a tenant context");
+        insta::assert_snapshot!(show(&step(&["legacy"]).forward()), @r#"
+        -- Transaction
+        -- ACCESS EXCLUSIVE on public.orders
+        DROP POLICY "bastide_legacy" ON "public"."orders";
+        ALTER POLICY "bastide_tenant" ON "public"."orders" TO PUBLIC;
+        ALTER TABLE "public"."orders" FORCE ROW LEVEL SECURITY;
+        "#);
+        insta::assert_snapshot!(show(&step(&["legacy"]).inverse()), @r#"
+        -- Transaction
+        -- ACCESS EXCLUSIVE on public.orders
+        ALTER TABLE "public"."orders" NO FORCE ROW LEVEL SECURITY;
+        ALTER POLICY "bastide_tenant" ON "public"."orders" TO "bastide_app";
+        CREATE POLICY "bastide_legacy" ON "public"."orders" AS PERMISSIVE FOR ALL TO "legacy" USING (true) WITH CHECK (true);
+        "#);
+        insta::assert_snapshot!(show(&step(&[]).forward()), @r#"
+        -- Transaction
+        -- ACCESS EXCLUSIVE on public.orders
+        ALTER POLICY "bastide_tenant" ON "public"."orders" TO PUBLIC;
+        ALTER TABLE "public"."orders" FORCE ROW LEVEL SECURITY;
+        "#);
+    }
+
+    #[tokio::test]
+    async fn nobody_reads_without_a_context_not_even_the_owner() {
+        let schema =
+            "CREATE TABLE orders (id int, tenant_id int); INSERT INTO orders VALUES (1, 10), (2, 20);
+             ALTER TABLE orders OWNER TO keeper; GRANT SELECT ON orders TO bastide_app, legacy";
+        let mut trial = Trial::of("integer", schema).await;
+        let protect = Step::ProtectTable(ProtectTable {
+            table: name("public.orders"),
+            column: ident("tenant_id"),
+            type_name: sql!("integer"),
+            app_role: ident("bastide_app"),
+            legacy_roles: idents(&["legacy"]),
+        });
+        trial.forward(&protect).await;
+        trial.round(&step(&["legacy"])).await;
+        let db = trial.db.clone();
+        let seen = async |role: &str| {
+            let text = format!("BEGIN; SET LOCAL ROLE {role}; SELECT count(*) FROM public.orders; COMMIT");
+            db.query_one_text(&text).await
+        };
+        for role in ["keeper", "legacy", "bastide_app"] {
+            assert_eq!(seen(role).await, "0", "{role}");
+        }
+        trial.undo(&step(&["legacy"])).await;
+        assert_eq!((seen("keeper").await, seen("legacy").await), ("2".to_owned(), "2".to_owned()));
+    }
+}

@@ -87,8 +87,13 @@ pub(super) fn create_legacy_policy(table: &dyn Fragment, roles: &[Ident]) -> Sql
 
 /// The strict policy as the catalog has it.
 pub(super) fn projected_tenant_policy(column: &Ident, column_type: &TypeName, roles: Vec<Ident>) -> Policy {
-    let predicate =
-        sql!("({} = ( SELECT {} AS current_tenant))", Plain(column), printed_current_tenant(column_type));
+    let context = sql!("( SELECT {} AS current_tenant)", printed_current_tenant(column_type));
+    // varchar has no operators of its own: both sides are read as text.
+    let predicate = if open_type(column_type).as_str() == "character varying" {
+        sql!("(({})::text = ({})::text)", Plain(column), context)
+    } else {
+        sql!("({} = {})", Plain(column), context)
+    };
     Policy {
         name: tenant_policy(),
         permissive: true,

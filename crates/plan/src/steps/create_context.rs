@@ -73,3 +73,82 @@ RETURN NULLIF(pg_catalog.current_setting('bastide.tenant', true), '')"
     /// Schema `bastide` is not part of a snapshot.
     pub(super) fn apply(&self, _: &mut Catalog) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::{
+        Step,
+        trial::{RUN, Trial, show},
+    };
+
+    fn step(root_type: Sql) -> Step {
+        Step::CreateContext(CreateContext { root_type })
+    }
+
+    #[test]
+    fn scripts() {
+        let step = step(sql!("character varying(20)"));
+        insta::assert_snapshot!(step.id(), @"create_context:bastide");
+        insta::assert_snapshot!(step.describe(), @"create the tenant context, for tenants known by character varying(20)");
+        insta::assert_snapshot!(show(&step.forward()), @r#"
+        -- Transaction
+        CREATE FUNCTION bastide.set_tenant(v text) RETURNS void LANGUAGE sql VOLATILE
+        BEGIN ATOMIC
+            SELECT pg_catalog.set_config('bastide.tenant', COALESCE((NULLIF(v, '')::character varying)::text, ''), true);
+        END;
+        CREATE FUNCTION bastide.current_tenant() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+        RETURN NULLIF(pg_catalog.current_setting('bastide.tenant', true), '');
+        CREATE VIEW bastide.scoped_tables AS SELECT schema, "table", tenant_column, run_id FROM bastide.scope;
+        CREATE TABLE bastide.reader (step text, schema text NOT NULL, relation text, PRIMARY KEY (step, relation));
+        CREATE TABLE bastide.remembered (step text PRIMARY KEY, detail jsonb NOT NULL);
+        ALTER FUNCTION bastide.set_tenant(text) OWNER TO "bastide_owner";
+        ALTER FUNCTION bastide.current_tenant() OWNER TO "bastide_owner";
+        ALTER VIEW bastide.scoped_tables OWNER TO "bastide_owner";
+        ALTER TABLE bastide.reader OWNER TO "bastide_owner";
+        ALTER TABLE bastide.remembered OWNER TO "bastide_owner";
+        GRANT EXECUTE ON FUNCTION bastide.set_tenant(text), bastide.current_tenant() TO PUBLIC;
+        "#);
+        insta::assert_snapshot!(show(&step.inverse()), @r"
+        -- Transaction
+        DROP TABLE bastide.remembered;
+        DROP TABLE bastide.reader;
+        DROP VIEW bastide.scoped_tables;
+        DROP FUNCTION bastide.current_tenant();
+        DROP FUNCTION bastide.set_tenant(text);
+        ");
+    }
+
+    #[tokio::test]
+    async fn the_context_lasts_as_long_as_its_transaction() {
+        let mut trial = Trial::of("integer", "").await;
+        let step = step(sql!("integer"));
+        trial.undo(&step).await;
+        trial.round(&step).await;
+        let get = "SELECT COALESCE(bastide.current_tenant(), 'NULL')";
+        let last = |rows: Vec<String>| rows.last().cloned().unwrap();
+        let after = async |set: &str| {
+            let text = format!("BEGIN; SELECT bastide.set_tenant({set}); {get}; COMMIT");
+            last(trial.db.query_rows(&text).await)
+        };
+        assert_eq!(after("' 7'").await, "7");
+        assert_eq!(after("''").await, "NULL");
+        assert_eq!(after("NULL").await, "NULL");
+        assert_eq!(trial.refused("SELECT bastide.set_tenant('seven')").await, "22P02");
+        assert_eq!(trial.db.query_one_text(get).await, "NULL");
+        let gone = format!("BEGIN; SELECT bastide.set_tenant('7'); COMMIT; {get}");
+        assert_eq!(last(trial.db.query_rows(&gone).await), "NULL");
+    }
+
+    #[tokio::test]
+    async fn the_application_sets_a_context_but_reads_no_table() {
+        let trial = Trial::of("integer", "").await;
+        trial
+            .execute(&format!("INSERT INTO bastide.scope VALUES ('public', 'orders', 'tenant_id', '{RUN}')"))
+            .await;
+        trial.execute("SET ROLE bastide_app; BEGIN; SELECT bastide.set_tenant('7'); SELECT bastide.current_tenant(); COMMIT").await;
+        assert_eq!(trial.refused("SELECT * FROM bastide.scope").await, "42501");
+        assert_eq!(trial.refused("SELECT * FROM bastide.reader").await, "42501");
+        trial.execute("SET ROLE bastide_owner; SELECT * FROM bastide.scoped_tables").await;
+    }
+}

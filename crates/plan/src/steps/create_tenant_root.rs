@@ -131,3 +131,54 @@ FROM {} AS t",
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::{
+        Step,
+        trial::{Trial, ident, name, show},
+    };
+
+    fn step() -> Step {
+        Step::CreateTenantRoot(CreateTenantRoot {
+            table: name("public.shop"),
+            key: ident("id"),
+            key_type: sql!("uuid"),
+        })
+    }
+
+    #[test]
+    fn scripts() {
+        insta::assert_snapshot!(step().id(), @"create_tenant_root:public.shop");
+        insta::assert_snapshot!(step().describe(), @"create table public.shop, whose rows are the tenants");
+        insta::assert_snapshot!(show(&step().forward()), @r#"
+        -- Transaction
+        CREATE TABLE "public"."shop" (
+            "id" uuid DEFAULT gen_random_uuid() CONSTRAINT "shop_pkey" PRIMARY KEY,
+            slug text NOT NULL CONSTRAINT "shop_slug_key" UNIQUE,
+            name text NOT NULL,
+            created_at timestamptz NOT NULL DEFAULT now()
+        );
+        "#);
+        insta::assert_snapshot!(show(&step().inverse()), @r#"
+        -- Transaction
+        -- ACCESS EXCLUSIVE on public.shop
+        SET LOCAL row_security = off;
+        INSERT INTO bastide.held (run_id, relation, key, tenant, row, reason)
+        SELECT current_setting('bastide.run')::uuid, '"public"."shop"', jsonb_build_array(t."id"::text), t."id"::text, t::text, 'a tenant added after the run'
+        FROM "public"."shop" AS t;
+        DROP TABLE "public"."shop";
+        "#);
+    }
+
+    #[tokio::test]
+    async fn tenants_added_since_are_held_aside() {
+        let mut trial = Trial::of("uuid", "").await;
+        trial.round(&step()).await;
+        trial.execute("INSERT INTO public.shop (slug, name) VALUES ('new', 'New')").await;
+        trial.undo(&step()).await;
+        let held = "SELECT relation || ' ' || (row LIKE '%,new,New,%') FROM bastide.held";
+        assert_eq!(trial.db.query_one_text(held).await, "\"public\".\"shop\" true");
+    }
+}

@@ -89,3 +89,72 @@ impl GrantApp {
         acl::granted(list.get_or_insert(defaults), &owner, &self.role, &self.privileges);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::{
+        Step,
+        trial::{Trial, ident, name, show},
+    };
+
+    fn step(object: GrantObject, privileges: &[&str]) -> Step {
+        Step::GrantApp(GrantApp {
+            object,
+            privileges: privileges.iter().map(|privilege| (*privilege).to_owned()).collect(),
+            role: ident("bastide_app"),
+        })
+    }
+
+    #[test]
+    fn scripts() {
+        let table = step(GrantObject::Table(name("public.orders")), &["SELECT", "INSERT"]);
+        insta::assert_snapshot!(table.id(), @"grant_app:public.orders");
+        insta::assert_snapshot!(table.describe(), @"grant SELECT, INSERT on public.orders to bastide_app");
+        insta::assert_snapshot!(show(&table.forward()), @r#"
+        -- Transaction
+        GRANT SELECT, INSERT ON TABLE "public"."orders" TO "bastide_app";
+        "#);
+        insta::assert_snapshot!(show(&table.inverse()), @r#"
+        -- Transaction
+        REVOKE SELECT, INSERT ON TABLE "public"."orders" FROM "bastide_app";
+        "#);
+        let schema = step(GrantObject::Schema(ident("Shop")), &["USAGE"]);
+        insta::assert_snapshot!(schema.id(), @r#"grant_app:schema "Shop""#);
+        insta::assert_snapshot!(show(&schema.forward()), @r#"
+        -- Transaction
+        GRANT USAGE ON SCHEMA "Shop" TO "bastide_app";
+        "#);
+        let sequence = step(GrantObject::Sequence(name("public.orders_id_seq")), &["USAGE"]);
+        insta::assert_snapshot!(sequence.id(), @"grant_app:sequence public.orders_id_seq");
+        insta::assert_snapshot!(show(&sequence.forward()), @r#"
+        -- Transaction
+        GRANT USAGE ON SEQUENCE "public"."orders_id_seq" TO "bastide_app";
+        "#);
+    }
+
+    #[test]
+    fn a_privilege_is_never_more_than_a_word() {
+        let odd = step(GrantObject::Table(name("public.orders")), &["SELECT ON x TO y; DROP"]);
+        insta::assert_snapshot!(show(&odd.forward()), @r#"
+        -- Transaction
+        GRANT "SELECT ON x TO y; DROP" ON TABLE "public"."orders" TO "bastide_app";
+        "#);
+    }
+
+    #[tokio::test]
+    async fn grants_come_and_go() {
+        let schema = "CREATE SCHEMA shop; CREATE TABLE shop.orders (id serial); GRANT SELECT ON shop.orders TO legacy, bastide_app;
+             CREATE VIEW shop.open AS SELECT * FROM shop.orders";
+        let mut trial = Trial::of("integer", schema).await;
+        trial.round(&step(GrantObject::Schema(ident("shop")), &["USAGE"])).await;
+        trial.round(&step(GrantObject::Table(name("shop.orders")), &["INSERT", "UPDATE", "DELETE"])).await;
+        trial.round(&step(GrantObject::Table(name("shop.open")), &["SELECT"])).await;
+        trial.round(&step(GrantObject::Sequence(name("shop.orders_id_seq")), &["USAGE"])).await;
+        trial
+            .execute(
+                "SET ROLE bastide_app; INSERT INTO shop.orders DEFAULT VALUES; TABLE shop.open; RESET ROLE",
+            )
+            .await;
+    }
+}

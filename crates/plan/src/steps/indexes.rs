@@ -3,10 +3,10 @@
 //! A partitioned table cannot build CONCURRENTLY. Its leaves are built first, each by itself; creating the parent's index
 //! then finds a matching valid index on every leaf, adopts it and scans nothing, whatever the depth of partitioning.
 
-use bastide_catalog::{Catalog, Index, Key, KeyKind, TableKind};
+use bastide_catalog::{Catalog, Index, Key, KeyKind, Table, TableKind};
 use bastide_sql::{Ident, LockMode, QualifiedName, Sql, join, sql};
 
-use super::context::Plain;
+use super::{context::Plain, family::family};
 use crate::Script;
 
 pub(super) struct NewIndex<'a> {
@@ -40,6 +40,7 @@ impl NewIndex<'_> {
                     columns
                 ));
             }
+            statements.push(hurried());
             statements.push(sql!("CREATE {}INDEX {} ON {} ({})", unique, self.name, self.table, columns));
         }
         Script::autocommit(self.lock(), self.locked(), statements)
@@ -58,7 +59,7 @@ impl NewIndex<'_> {
             return vec![sql!("DROP INDEX CONCURRENTLY IF EXISTS {}", own)];
         }
         // The parent's takes its leaves' with it; those not yet adopted go one by one.
-        let mut statements = vec![sql!("DROP INDEX IF EXISTS {}", own)];
+        let mut statements = vec![hurried(), sql!("DROP INDEX IF EXISTS {}", own), patient()];
         for (leaf, name) in self.leaves {
             statements.push(sql!("DROP INDEX CONCURRENTLY IF EXISTS {}", index(leaf, name)));
         }
@@ -74,40 +75,70 @@ impl NewIndex<'_> {
     }
 
     pub(super) fn apply(&self, catalog: &mut Catalog) {
-        let own = (self.table.clone(), self.name.clone());
-        for (table, name) in std::iter::once(&own).chain(self.leaves) {
-            let Some(found) = catalog.tables.get_mut(table) else { continue };
-            let definition = sql!(
-                "CREATE {}INDEX {} ON {}{} USING btree ({})",
-                if self.unique { sql!("UNIQUE ") } else { sql!("") },
-                Plain(name),
-                if found.kind == TableKind::Partitioned { sql!("ONLY ") } else { sql!("") },
-                Plain(table),
-                join(self.columns.iter().map(Plain), ", ")
-            );
-            if self.unique {
-                found.keys.push(Key {
-                    name: name.clone(),
-                    kind: KeyKind::UniqueIndex,
-                    columns: self.columns.to_vec(),
-                    deferrable: false,
-                    definition,
-                });
-                found.keys.sort_by(|a, b| {
-                    (a.kind != KeyKind::Primary, &a.name).cmp(&(b.kind != KeyKind::Primary, &b.name))
-                });
-            } else {
-                found.indexes.push(Index {
-                    name: name.clone(),
-                    unique: false,
-                    valid: true,
-                    columns: self.columns.iter().cloned().map(Some).collect(),
-                    partial: false,
-                    exclusion: false,
-                    definition,
-                });
-                found.indexes.sort_by(|a, b| a.name.cmp(&b.name));
+        for member in family(catalog, self.table) {
+            let leaf = self.leaves.iter().find(|(leaf, _)| *leaf == member);
+            let name = match leaf {
+                Some((_, name)) => name.clone(),
+                None if member == *self.table => self.name.clone(),
+                // A partition that is itself partitioned: the server names its index.
+                None if !self.leaves.is_empty() => server_name(&member.name, self.columns),
+                None => continue,
+            };
+            if let Some(table) = catalog.tables.get_mut(&member) {
+                self.add(table, name);
             }
         }
     }
+
+    fn add(&self, table: &mut Table, name: Ident) {
+        let definition = sql!(
+            "CREATE {}INDEX {} ON {}{} USING btree ({})",
+            if self.unique { sql!("UNIQUE ") } else { sql!("") },
+            Plain(&name),
+            if table.kind == TableKind::Partitioned { sql!("ONLY ") } else { sql!("") },
+            Plain(&table.name),
+            join(self.columns.iter().map(Plain), ", ")
+        );
+        if self.unique {
+            let columns = self.columns.to_vec();
+            table.keys.push(Key { name, kind: KeyKind::UniqueIndex, columns, deferrable: false, definition });
+            table.keys.sort_by(|a, b| {
+                (a.kind != KeyKind::Primary, &a.name).cmp(&(b.kind != KeyKind::Primary, &b.name))
+            });
+        } else {
+            table.indexes.push(Index {
+                name,
+                unique: false,
+                valid: true,
+                columns: self.columns.iter().cloned().map(Some).collect(),
+                partial: false,
+                exclusion: false,
+                definition,
+            });
+            table.indexes.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+    }
+}
+
+/// `table_columns_idx`, the longer part shortened first until it fits, as the server does.
+fn server_name(table: &Ident, columns: &[Ident]) -> Ident {
+    let columns: Vec<&str> = columns.iter().map(Ident::as_str).collect();
+    let (mut stem, mut rest) = (table.as_str().to_owned(), columns.join("_"));
+    while stem.len() + rest.len() + "__idx".len() > 63 {
+        if stem.len() > rest.len() {
+            stem.pop()
+        } else {
+            rest.pop()
+        };
+    }
+    Ident::derived(&format!("{stem}_{rest}"), "_idx")
+}
+
+/// What waits for old transactions in a queue that stops nobody may wait; what blocks writers, its queue included, may not.
+pub(super) fn patient() -> Sql {
+    sql!("SET lock_timeout = '10s'")
+}
+
+pub(super) fn hurried() -> Sql {
+    sql!("SET lock_timeout = '50ms'")
 }

@@ -58,3 +58,73 @@ impl InferTenants {
     /// What was inferred is not part of a snapshot.
     pub(super) fn apply(&self, _: &mut Catalog) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::{
+        Step,
+        trial::{RUN, Trial, name, show},
+    };
+
+    fn step(pass: u32) -> Step {
+        Step::InferTenants(InferTenants {
+            pass,
+            script: vec![
+                sql!(
+                    "INSERT INTO bastide.rule VALUES (current_setting('bastide.run')::uuid, 1, 'o', 'parent', 'p')"
+                ),
+                sql!(
+                    "INSERT INTO bastide.assignment (run_id, relation, key, tenant, rule) SELECT current_setting('bastide.run')::uuid, 'o', '[\"1\"]', '7', 1 FROM public.orders"
+                ),
+            ],
+            reads: vec![name("public.orders")],
+        })
+    }
+
+    #[test]
+    fn scripts() {
+        insta::assert_snapshot!(step(1).id(), @"infer_tenants:1");
+        insta::assert_snapshot!(step(1).describe(), @"infer whose each row is");
+        insta::assert_snapshot!(step(2).describe(), @"infer whose the rows written meanwhile are");
+        insta::assert_snapshot!(show(&step(1).forward()), @r#"
+        -- LongTransaction
+        -- ACCESS SHARE on public.orders
+        SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+        SET LOCAL row_security = off;
+        SET LOCAL statement_timeout = 0;
+        SET LOCAL jit = off;
+        SET LOCAL work_mem = '64MB';
+        SET LOCAL maintenance_work_mem = '128MB';
+        SET LOCAL DateStyle = 'ISO, YMD';
+        SET LOCAL IntervalStyle = 'postgres';
+        SET LOCAL TimeZone = 'UTC';
+        SET LOCAL extra_float_digits = 1;
+        SET LOCAL bytea_output = 'hex';
+        INSERT INTO bastide.rule VALUES (current_setting('bastide.run')::uuid, 1, 'o', 'parent', 'p');
+        INSERT INTO bastide.assignment (run_id, relation, key, tenant, rule) SELECT current_setting('bastide.run')::uuid, 'o', '["1"]', '7', 1 FROM public.orders;
+        "#);
+        insta::assert_snapshot!(show(&step(1).inverse()), @r"
+        -- LongTransaction
+        DELETE FROM bastide.assignment WHERE run_id = current_setting('bastide.run')::uuid;
+        DELETE FROM bastide.rule WHERE run_id = current_setting('bastide.run')::uuid;
+        ");
+        insta::assert_snapshot!(show(&step(2).inverse()), @"-- Nothing");
+    }
+
+    #[tokio::test]
+    async fn what_was_recorded_is_taken_back() {
+        let mut trial =
+            Trial::of("integer", "CREATE TABLE orders (id int); INSERT INTO orders VALUES (1)").await;
+        let count =
+            "SELECT (SELECT count(*) FROM bastide.rule) || ' ' || (SELECT count(*) FROM bastide.assignment)";
+        trial.execute(&format!("INSERT INTO bastide.run (id, format, bastide, state, phase, plan) SELECT gen_random_uuid(), format, bastide, state, phase, plan FROM bastide.run WHERE id = '{RUN}'")).await;
+        trial.execute(&format!("INSERT INTO bastide.rule SELECT id, 1, 'o', 'parent', 'an earlier run' FROM bastide.run WHERE id <> '{RUN}'")).await;
+        trial.round(&step(1)).await;
+        assert_eq!(trial.db.query_one_text(count).await, "2 1");
+        trial.undo(&step(2)).await;
+        assert_eq!(trial.db.query_one_text(count).await, "2 1", "the first backfill still needs it");
+        trial.undo(&step(1)).await;
+        assert_eq!(trial.db.query_one_text(count).await, "1 0");
+    }
+}

@@ -10,6 +10,8 @@ mod family;
 mod indexes;
 mod readers;
 mod session;
+#[cfg(test)]
+mod trial;
 
 use std::fmt;
 

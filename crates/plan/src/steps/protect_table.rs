@@ -74,3 +74,73 @@ ON CONFLICT (schema, "table") DO UPDATE SET tenant_column = excluded.tenant_colu
         table.policies.sort_by(|a, b| a.name.cmp(&b.name));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::{
+        Step,
+        trial::{Trial, ident, idents, name, show},
+    };
+
+    fn step(table: &str, type_name: bastide_sql::Sql, legacy: &[&str]) -> Step {
+        Step::ProtectTable(ProtectTable {
+            table: name(table),
+            column: ident("tenant_id"),
+            type_name,
+            app_role: ident("bastide_app"),
+            legacy_roles: idents(legacy),
+        })
+    }
+
+    #[test]
+    fn scripts() {
+        let step = step("public.orders", sql!("uuid"), &["legacy", "Reporting"]);
+        insta::assert_snapshot!(step.id(), @"protect_table:public.orders");
+        insta::assert_snapshot!(step.describe(), @"turn row security on for public.orders");
+        insta::assert_snapshot!(show(&step.forward()), @r#"
+        -- Transaction
+        -- ACCESS EXCLUSIVE on public.orders
+        ALTER TABLE "public"."orders" ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY "bastide_tenant" ON "public"."orders" AS PERMISSIVE FOR ALL TO "bastide_app" USING ("tenant_id" = (SELECT bastide.current_tenant()::uuid)) WITH CHECK ("tenant_id" = (SELECT bastide.current_tenant()::uuid));
+        CREATE POLICY "bastide_legacy" ON "public"."orders" AS PERMISSIVE FOR ALL TO "legacy", "Reporting" USING (true) WITH CHECK (true);
+        INSERT INTO bastide.scope (schema, "table", tenant_column, run_id) VALUES ('public', 'orders', 'tenant_id', current_setting('bastide.run')::uuid)
+        ON CONFLICT (schema, "table") DO UPDATE SET tenant_column = excluded.tenant_column, run_id = excluded.run_id;
+        "#);
+        insta::assert_snapshot!(show(&step.inverse()), @r#"
+        -- Transaction
+        -- ACCESS EXCLUSIVE on public.orders
+        ALTER TABLE "public"."orders" DISABLE ROW LEVEL SECURITY;
+        DROP POLICY "bastide_tenant" ON "public"."orders";
+        DROP POLICY "bastide_legacy" ON "public"."orders";
+        DELETE FROM bastide.scope WHERE schema = 'public' AND "table" = 'orders';
+        "#);
+    }
+
+    #[tokio::test]
+    async fn strict_for_the_application_and_unchanged_for_the_legacy_login() {
+        let schema = "CREATE TABLE orders (id int, tenant_id int); INSERT INTO orders VALUES (1, 10), (2, 20), (3, NULL);
+             GRANT SELECT, INSERT, UPDATE ON orders TO bastide_app, legacy;
+             CREATE TABLE words (tenant_id text); CREATE TABLE short (tenant_id varchar(8)); CREATE TABLE fixed (tenant_id char(3))";
+        let mut trial = Trial::of("integer", schema).await;
+        trial.round(&step("public.orders", sql!("integer"), &["legacy"])).await;
+        trial.round(&step("public.words", sql!("text"), &[])).await;
+        trial.round(&step("public.short", sql!("character varying(8)"), &[])).await;
+        trial.round(&step("public.fixed", sql!("character(3)"), &["legacy", "reporting"])).await;
+        let seen = async |opening: &str| {
+            let text = format!("BEGIN; {opening}; SELECT count(*) FROM public.orders; COMMIT");
+            trial.db.query_rows(&text).await.last().cloned().unwrap()
+        };
+        assert_eq!(seen("SET LOCAL ROLE legacy").await, "3");
+        assert_eq!(seen("SET LOCAL ROLE bastide_app").await, "0");
+        assert_eq!(seen("SET LOCAL ROLE bastide_app; SELECT bastide.set_tenant('10')").await, "1");
+        let planted = "BEGIN; SET LOCAL row_security = on; SET LOCAL ROLE bastide_app; SELECT bastide.set_tenant('10'); INSERT INTO public.orders VALUES (4, 20)";
+        assert_eq!(trial.refused(planted).await, "42501");
+        assert_eq!(trial.db.query_one_text("SELECT count(*) FROM bastide.scoped_tables").await, "4");
+        let plan = trial
+            .db
+            .query_rows("BEGIN; SET LOCAL ROLE bastide_app; EXPLAIN SELECT * FROM public.orders; COMMIT")
+            .await;
+        assert!(plan.iter().any(|line| line.contains("tenant_id = $0") || line.contains("tenant_id = (InitPlan 1).col1")), "{plan:?}");
+    }
+}

@@ -3,8 +3,10 @@
 //! Several steps need the same SELECT. `bastide.reader` remembers which, so that undoing one of them takes a privilege
 //! back only when no other step still rests on it: a keeper trigger that lost it would make legacy writes fail.
 
-use bastide_catalog::Catalog;
-use bastide_sql::{Literal, QualifiedName, Sql, sql};
+use std::collections::BTreeSet;
+
+use bastide_catalog::{Acl, Catalog};
+use bastide_sql::{Ident, Literal, QualifiedName, Sql, sql};
 
 use super::{acl, context};
 
@@ -78,16 +80,41 @@ pub(super) fn apply(catalog: &mut Catalog, relations: &[QualifiedName]) {
             let acl = schema.acl.get_or_insert_with(|| acl::schema_defaults(&owner));
             acl::granted(acl, &owner, &reader, &["USAGE"]);
         }
-        let (owner, list) = if let Some(table) = catalog.tables.get_mut(relation) {
-            (table.owner.clone(), &mut table.acl)
-        } else if let Some(view) = catalog.views.get_mut(relation) {
-            (view.owner.clone(), &mut view.acl)
-        } else {
-            continue;
-        };
-        if owner != reader {
+        if let Some((owner, list)) = list_of(catalog, relation).filter(|(owner, _)| *owner != reader) {
             let acl = list.get_or_insert_with(|| acl::table_defaults(&owner, version));
             acl::granted(acl, &owner, &reader, &["SELECT"]);
         }
+    }
+}
+
+/// Projects [`release`]. Which relations others still read shows in the catalog: `trigger` is borne by tables that look
+/// their parents up, and materialised views say what they read.
+pub(super) fn unapply(catalog: &mut Catalog, relations: &[QualifiedName], trigger: &Ident) {
+    let reader = context::bastide_owner();
+    let keepers =
+        catalog.tables.values().filter(|table| table.triggers.iter().any(|found| found.name == *trigger));
+    let parents = keepers.flat_map(|table| table.foreign_keys.iter().map(|key| key.references.clone()));
+    let views = catalog.views.values().filter(|view| view.materialised && view.owner == reader);
+    let needed: BTreeSet<QualifiedName> = parents.chain(views.flat_map(|view| view.reads.clone())).collect();
+    for relation in relations {
+        if !needed.contains(relation)
+            && let Some((owner, Some(acl))) = list_of(catalog, relation).filter(|(owner, _)| *owner != reader)
+        {
+            acl::revoked(acl, &owner, &reader, "SELECT");
+        }
+        if needed.iter().all(|other| other.schema != relation.schema)
+            && let Some(schema) = catalog.schemas.get_mut(&relation.schema)
+            && let Some(acl) = &mut schema.acl
+        {
+            acl::revoked(acl, &schema.owner, &reader, "USAGE");
+        }
+    }
+}
+
+fn list_of<'a>(catalog: &'a mut Catalog, relation: &QualifiedName) -> Option<(Ident, &'a mut Option<Acl>)> {
+    if let Some(table) = catalog.tables.get_mut(relation) {
+        Some((table.owner.clone(), &mut table.acl))
+    } else {
+        catalog.views.get_mut(relation).map(|view| (view.owner.clone(), &mut view.acl))
     }
 }

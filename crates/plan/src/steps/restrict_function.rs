@@ -56,3 +56,79 @@ impl RestrictFunction {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bastide_catalog::{AclItem, Privilege};
+
+    use super::*;
+    use crate::steps::{
+        Step,
+        trial::{Trial, ident, idents, name, show},
+    };
+
+    fn step(function: &str, arguments: Sql, previous: Option<Acl>) -> Step {
+        Step::RestrictFunction(RestrictFunction {
+            function: name(function),
+            arguments,
+            owner: ident("postgres"),
+            roles: idents(&["legacy"]),
+            previous,
+        })
+    }
+
+    #[test]
+    fn scripts() {
+        let plain = step("public.total", sql!("integer"), None);
+        insta::assert_snapshot!(plain.id(), @"restrict_function:public.total(integer)");
+        insta::assert_snapshot!(plain.describe(), @"take EXECUTE on public.total from PUBLIC");
+        insta::assert_snapshot!(show(&plain.forward()), @r#"
+        -- Transaction
+        REVOKE EXECUTE ON ROUTINE "public"."total"(integer) FROM PUBLIC;
+        GRANT EXECUTE ON ROUTINE "public"."total"(integer) TO "legacy";
+        "#);
+        insta::assert_snapshot!(show(&plain.inverse()), @r#"
+        -- Transaction
+        REVOKE ALL ON ROUTINE "public"."total"(integer) FROM PUBLIC, "postgres", "legacy" CASCADE;
+        GRANT EXECUTE ON ROUTINE "public"."total"(integer) TO PUBLIC;
+        GRANT EXECUTE ON ROUTINE "public"."total"(integer) TO "postgres";
+        "#);
+        let item = |grantee: Option<&str>, grantor: &str, grantable| AclItem {
+            grantee: grantee.map(ident),
+            grantor: ident(grantor),
+            privileges: vec![Privilege { kind: "EXECUTE".to_owned(), grantable }],
+        };
+        let list = vec![
+            item(Some("postgres"), "postgres", false),
+            item(Some("reporting"), "postgres", true),
+            item(Some("keeper"), "reporting", false),
+            item(None, "postgres", false),
+        ];
+        insta::assert_snapshot!(show(&step("public.total", sql!("integer"), Some(list)).inverse()), @r#"
+        -- Transaction
+        REVOKE ALL ON ROUTINE "public"."total"(integer) FROM PUBLIC, "postgres", "reporting", "keeper", "legacy" CASCADE;
+        GRANT EXECUTE ON ROUTINE "public"."total"(integer) TO "postgres";
+        GRANT EXECUTE ON ROUTINE "public"."total"(integer) TO "reporting" WITH GRANT OPTION;
+        SET LOCAL ROLE "reporting";
+        GRANT EXECUTE ON ROUTINE "public"."total"(integer) TO "keeper";
+        SET LOCAL ROLE NONE;
+        GRANT EXECUTE ON ROUTINE "public"."total"(integer) TO PUBLIC;
+        "#);
+    }
+
+    #[tokio::test]
+    async fn the_list_comes_back_as_it_was() {
+        let schema = r#"CREATE FUNCTION plain("In" int, out x int) LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';
+             CREATE PROCEDURE act() LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';
+             CREATE FUNCTION mixed() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';
+             GRANT EXECUTE ON FUNCTION mixed() TO reporting WITH GRANT OPTION;
+             SET ROLE reporting; GRANT EXECUTE ON FUNCTION mixed() TO keeper; RESET ROLE;
+             REVOKE EXECUTE ON FUNCTION mixed() FROM PUBLIC; GRANT EXECUTE ON FUNCTION mixed() TO PUBLIC"#;
+        let mut trial = Trial::of("integer", schema).await;
+        for function in trial.catalog().await.functions {
+            trial.round(&step(&function.name.to_string(), function.arguments, function.acl)).await;
+        }
+        let may = "SELECT has_function_privilege('bastide_app', 'public.mixed()', 'EXECUTE')::text || has_function_privilege('legacy', 'public.mixed()', 'EXECUTE')";
+        assert_eq!(trial.db.query_one_text(may).await, "falsetrue");
+    }
+}

@@ -58,3 +58,56 @@ impl SecureView {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::{
+        Step,
+        trial::{Trial, name, show},
+    };
+
+    fn step(view: &str, previous: Option<&str>, options: &[&str]) -> Step {
+        Step::SecureView(SecureView {
+            view: name(view),
+            previous: previous.map(ToOwned::to_owned),
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
+        })
+    }
+
+    #[test]
+    fn scripts() {
+        let plain = step("public.open_orders", None, &[]);
+        insta::assert_snapshot!(plain.id(), @"secure_view:public.open_orders");
+        insta::assert_snapshot!(plain.describe(), @"make view public.open_orders read as whoever asks");
+        insta::assert_snapshot!(show(&plain.forward()), @r#"
+        -- Transaction
+        ALTER VIEW "public"."open_orders" SET (security_invoker = true);
+        "#);
+        insta::assert_snapshot!(show(&plain.inverse()), @r#"
+        -- Transaction
+        ALTER VIEW "public"."open_orders" RESET (security_invoker);
+        "#);
+        let set =
+            step("public.open_orders", Some("false"), &["security_invoker=false", "security_barrier=true"]);
+        insta::assert_snapshot!(show(&set.inverse()), @r#"
+        -- Transaction
+        ALTER VIEW "public"."open_orders" RESET ("security_invoker", "security_barrier");
+        ALTER VIEW "public"."open_orders" SET ("security_invoker" = 'false', "security_barrier" = 'true');
+        "#);
+    }
+
+    #[tokio::test]
+    async fn options_come_back_in_their_order() {
+        let schema = "CREATE TABLE orders (id int); CREATE VIEW plain AS SELECT * FROM orders;
+             CREATE VIEW barred WITH (security_barrier) AS SELECT * FROM orders;
+             CREATE VIEW mixed WITH (security_invoker = false, security_barrier = on, check_option = 'local') AS SELECT id FROM orders WHERE id > 0";
+        let mut trial = Trial::of("integer", schema).await;
+        for view in ["public.plain", "public.barred", "public.mixed"] {
+            let options = trial.catalog().await.views[&name(view)].options.clone();
+            let previous = options.iter().find_map(|option| option.strip_prefix("security_invoker="));
+            let options: Vec<&str> = options.iter().map(String::as_str).collect();
+            trial.round(&step(view, previous, &options)).await;
+        }
+    }
+}

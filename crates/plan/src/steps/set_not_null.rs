@@ -40,3 +40,42 @@ impl SetNotNull {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::{
+        Step,
+        trial::{Trial, ident, name, show},
+    };
+
+    fn step(table: &str) -> Step {
+        Step::SetNotNull(SetNotNull { table: name(table), column: ident("tenant_id") })
+    }
+
+    #[test]
+    fn scripts() {
+        let step = step("public.orders");
+        insta::assert_snapshot!(step.id(), @"set_not_null:public.orders.tenant_id");
+        insta::assert_snapshot!(step.describe(), @"make public.orders.tenant_id NOT NULL");
+        insta::assert_snapshot!(show(&step.forward()), @r#"
+        -- Transaction
+        -- ACCESS EXCLUSIVE on public.orders
+        ALTER TABLE "public"."orders" ALTER COLUMN "tenant_id" SET NOT NULL;
+        "#);
+        insta::assert_snapshot!(show(&step.inverse()), @r#"
+        -- Transaction
+        -- ACCESS EXCLUSIVE on public.orders
+        ALTER TABLE "public"."orders" ALTER COLUMN "tenant_id" DROP NOT NULL;
+        "#);
+    }
+
+    #[tokio::test]
+    async fn reaches_every_partition_and_comes_back() {
+        let schema = "CREATE TABLE orders (id int, tenant_id uuid CONSTRAINT present CHECK (tenant_id IS NOT NULL));
+             CREATE TABLE parts (id int, tenant_id uuid) PARTITION BY LIST (id); CREATE TABLE part1 PARTITION OF parts FOR VALUES IN (1)";
+        let mut trial = Trial::of("uuid", schema).await;
+        trial.round(&step("public.orders")).await;
+        trial.round(&step("public.parts")).await;
+    }
+}

@@ -67,3 +67,81 @@ impl SetTenantDefault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::{
+        Step,
+        trial::{Trial, ident, name, show},
+    };
+
+    const TENANT: &str = "018f0000-0000-7000-8000-0000000000aa";
+
+    fn step(table: &str, type_name: Sql, constant: Option<&str>, previous: Option<Sql>) -> Step {
+        Step::SetTenantDefault(SetTenantDefault {
+            table: name(table),
+            column: ident("tenant_id"),
+            type_name,
+            constant: constant.map(ToOwned::to_owned),
+            previous,
+        })
+    }
+
+    #[test]
+    fn scripts() {
+        let step = step("public.orders", sql!("uuid"), None, None);
+        insta::assert_snapshot!(step.id(), @"set_tenant_default:public.orders.tenant_id");
+        insta::assert_snapshot!(step.describe(), @"give new rows of public.orders the tenant of the context");
+        insta::assert_snapshot!(show(&step.forward()), @r#"
+        -- Transaction
+        -- ACCESS EXCLUSIVE on public.orders
+        ALTER TABLE ONLY "public"."orders" ALTER COLUMN "tenant_id" SET DEFAULT bastide.current_tenant()::uuid;
+        "#);
+        insta::assert_snapshot!(show(&step.inverse()), @r#"
+        -- Transaction
+        -- ACCESS EXCLUSIVE on public.orders
+        ALTER TABLE ONLY "public"."orders" ALTER COLUMN "tenant_id" DROP DEFAULT;
+        "#);
+    }
+
+    #[test]
+    fn scripts_with_a_constant() {
+        let step = step("public.orders", sql!("uuid"), Some(TENANT), Some(sql!("gen_random_uuid()")));
+        insta::assert_snapshot!(step.id(), @"set_tenant_default:public.orders.tenant_id (with fallback)");
+        insta::assert_snapshot!(step.describe(), @"give new rows of public.orders the tenant of the context, else the one there is");
+        insta::assert_snapshot!(show(&step.forward()), @r#"
+        -- Transaction
+        -- ACCESS EXCLUSIVE on public.orders
+        ALTER TABLE ONLY "public"."orders" ALTER COLUMN "tenant_id" SET DEFAULT COALESCE(bastide.current_tenant()::uuid, '018f0000-0000-7000-8000-0000000000aa'::uuid);
+        "#);
+        insta::assert_snapshot!(show(&step.inverse()), @r#"
+        -- Transaction
+        -- ACCESS EXCLUSIVE on public.orders
+        ALTER TABLE ONLY "public"."orders" ALTER COLUMN "tenant_id" SET DEFAULT gen_random_uuid();
+        "#);
+    }
+
+    #[tokio::test]
+    async fn the_context_fills_new_rows_and_the_old_default_comes_back() {
+        let schema = "CREATE TABLE orders (id int, tenant_id uuid); CREATE TABLE notes (id int, tenant_id uuid DEFAULT gen_random_uuid());
+             CREATE TABLE words (tenant_id text); CREATE TABLE short (tenant_id varchar(8));
+             CREATE TABLE parts (id int, tenant_id uuid) PARTITION BY LIST (id);
+             CREATE TABLE part1 PARTITION OF parts (tenant_id DEFAULT gen_random_uuid()) FOR VALUES IN (1)";
+        let mut trial = Trial::of("uuid", schema).await;
+        trial.round(&step("public.orders", sql!("uuid"), None, None)).await;
+        trial.round(&step("public.notes", sql!("uuid"), Some(TENANT), Some(sql!("gen_random_uuid()")))).await;
+        trial.round(&step("public.words", sql!("text"), None, None)).await;
+        trial.round(&step("public.short", sql!("character varying(8)"), None, None)).await;
+        trial.round(&step("public.parts", sql!("uuid"), None, None)).await;
+        trial
+            .execute(&format!(
+                "BEGIN; SELECT bastide.set_tenant('{TENANT}'); INSERT INTO public.orders VALUES (1); COMMIT"
+            ))
+            .await;
+        trial.execute("INSERT INTO public.orders VALUES (2); INSERT INTO public.notes VALUES (1)").await;
+        let rows = "SELECT string_agg(COALESCE(tenant_id::text, '-'), ' ' ORDER BY id) FROM public.orders";
+        assert_eq!(trial.db.query_one_text(rows).await, format!("{TENANT} -"));
+        assert_eq!(trial.db.query_one_text("SELECT tenant_id FROM public.notes").await, TENANT);
+    }
+}
