@@ -16,6 +16,8 @@ mod measure;
 mod record;
 mod render;
 mod rounds;
+#[cfg(test)]
+mod tests;
 
 pub use graph::{Edge, Graph, Link, Node};
 pub use hold::{HoldAsideScripts, hold_aside};
@@ -36,6 +38,9 @@ pub fn prelude() -> Vec<Sql> {
         sql!("SET LOCAL statement_timeout = 0"),
         // Work tables have no statistics, so the server would compile queries that are over before it has.
         sql!("SET LOCAL jit = off"),
+        // For sorting and hashing references by the million; small next to what one dump of such a table takes.
+        sql!("SET LOCAL work_mem = '64MB'"),
+        sql!("SET LOCAL maintenance_work_mem = '128MB'"),
         // Keys are compared and stored as text: what a value prints as must not depend on who asks.
         sql!("SET LOCAL DateStyle = 'ISO, YMD'"),
         sql!("SET LOCAL IntervalStyle = 'postgres'"),

@@ -1,4 +1,11 @@
-//! The fixpoint: what the columns say at once, then rounds over the references until nothing changes.
+//! The fixpoint, in strata: down the references, up, down again, … until a stratum decides nothing.
+//!
+//! Stratum 1 listens to parents: their columns, then round by round what they learnt. Stratum 2 lets rows that are still
+//! open listen to their children, columns first; stratum 3 goes down from what is new, and so on. Within a stratum the
+//! outcome is a least fixpoint (open, one tenant, conflict), so it depends on no order; a row decided in an earlier one
+//! is settled. A conflict flows down to rows that know nothing else, but a child in conflict says nothing to a parent in
+//! a later stratum: otherwise one muddled order would poison its customer, and with him everything he ever touched. What
+//! disagrees with a settled row shows as a crossing link, which is counted and never silent.
 //!
 //! A row enters the work table of its node only while its tenant is open, and a reference is kept only while both its
 //! ends are, so a pass over a filled database is nearly free. Each round looks at the rows that changed in the round
@@ -41,7 +48,6 @@ pub(crate) fn prepare(graph: &Graph) -> Vec<Sql> {
         let unfolded = speaking_parents(graph, n).skip(FOLDED_PARENTS);
         statements.extend(unfolded.map(|(e, edge)| seed_down(graph, e, edge)));
     }
-    statements.extend(graph.evidence().filter_map(|(e, edge)| seed_up(graph, e, edge)));
     for &n in &open {
         statements.push(sql!(
             "INSERT INTO {} SELECT 0, x.rid FROM {} AS x WHERE x.tenant IS NOT NULL OR x.conflict",
@@ -56,13 +62,12 @@ pub(crate) fn prepare(graph: &Graph) -> Vec<Sql> {
 pub(crate) fn rounds(graph: &Graph) -> Sql {
     let spreading: Vec<(usize, &Edge)> =
         graph.evidence().filter(|(_, edge)| can_be_open(graph, edge)).collect();
-    let mut moves = Vec::new();
-    for &(e, edge) in &spreading {
-        moves.push(step(edge.parent, edge.child, &spread_down(e, edge)));
-    }
-    for &(e, edge) in &spreading {
-        moves.push(step(edge.child, edge.parent, &spread_up(e, edge)));
-    }
+    let down = spreading.iter().map(|&(e, edge)| step(edge.parent, edge.child, &spread_down(e, edge)));
+    let up = spreading.iter().map(|&(e, edge)| step(edge.child, edge.parent, &spread_up(e, edge)));
+    let facts_up =
+        graph.evidence().filter_map(|(e, edge)| Some(seed(edge.parent, &seed_up(graph, e, edge)?)));
+    let hand_on =
+        (0..graph.nodes.len()).filter(|&n| graph.nodes[n].scoped && !graph.nodes[n].root).map(hand_on);
     let mut indexes = Vec::new();
     for &(e, _) in &spreading {
         indexes.push(sql!("CREATE INDEX ON {} (child)", pairs(e)));
@@ -82,6 +87,9 @@ pub(crate) fn rounds(graph: &Graph) -> Sql {
     sql!(
         "DECLARE
   bastide_round integer := 0;
+  bastide_stratum integer := 1;
+  bastide_begun integer := 0;
+  bastide_down boolean := true;
   bastide_rows bigint;
   bastide_fresh boolean[] := ARRAY[{}]::boolean[];
   bastide_next boolean[];
@@ -89,19 +97,41 @@ BEGIN
   IF current_setting('transaction_isolation') NOT IN ('repeatable read', 'serializable') THEN
     RAISE EXCEPTION 'inference needs one snapshot: run it in a REPEATABLE READ transaction' USING ERRCODE = '25001';
   END IF;
-  WHILE true = ANY (bastide_fresh) LOOP
-    IF bastide_round = {} THEN
-{}    END IF;
-    bastide_next := array_fill(false, ARRAY[{}]);
-{}    bastide_fresh := bastide_next;
+  -- A work table without statistics looks small; looking its rows up one by one would take minutes.
+  SET LOCAL enable_nestloop = off;
+  LOOP
+    WHILE true = ANY (bastide_fresh) LOOP
+      IF bastide_round = {} THEN
+        SET LOCAL enable_nestloop = on;
+{}      END IF;
+      bastide_next := array_fill(false, ARRAY[{}]);
+      IF bastide_down THEN
+{}      ELSE
+{}      END IF;
+      bastide_fresh := bastide_next;
+      bastide_round := bastide_round + 1;
+    END LOOP;
+    -- The next stratum begins with the rows that this one decided.
+    bastide_stratum := bastide_stratum + 1;
+    bastide_down := NOT bastide_down;
     bastide_round := bastide_round + 1;
+    bastide_fresh := array_fill(false, ARRAY[{}]);
+{}    IF bastide_stratum = 2 THEN
+{}    END IF;
+    EXIT WHEN NOT (true = ANY (bastide_fresh));
+    bastide_begun := bastide_round;
   END LOOP;
+  SET LOCAL enable_nestloop = on;
 END",
         join(fresh, ", "),
         DEEP,
-        lines(if indexes.is_empty() { vec![sql!("NULL")] } else { indexes }, "      "),
+        lines(indexes, "        "),
         graph.nodes.len().max(1),
-        join(moves, "")
+        lines_or_nothing(down),
+        lines_or_nothing(up),
+        graph.nodes.len().max(1),
+        join(hand_on, ""),
+        lines_or_nothing(facts_up)
     )
 }
 
@@ -110,6 +140,12 @@ pub(crate) fn lines(statements: impl IntoIterator<Item = Sql>, indent: &'static 
     let indent = Sql::trusted(indent);
     let lines = statements.into_iter().map(|statement| sql!("{}{};\n", indent, statement));
     sql!("{}", join(lines, ""))
+}
+
+/// A branch of an IF may not be empty.
+fn lines_or_nothing(moves: impl Iterator<Item = Sql>) -> Sql {
+    let moves: Vec<Sql> = moves.collect();
+    if moves.is_empty() { sql!("        NULL;\n") } else { sql!("{}", join(moves, "")) }
 }
 
 /// References along which an open row can hear from another open row.
@@ -122,7 +158,8 @@ fn speaking_parents(graph: &Graph, n: usize) -> impl Iterator<Item = (usize, &Ed
     graph.evidence().filter(move |(_, edge)| edge.child == n && graph.nodes[edge.parent].has_facts())
 }
 
-/// The open rows of a node, with what their parents' columns say.
+/// The open rows of a node, with what their parents' columns say. The room left on its pages is for the two changes a row
+/// may see: they stay on the page, and out of the index.
 fn create_work(graph: &Graph, n: usize) -> Sql {
     let node = &graph.nodes[n];
     let child = sql!("c");
@@ -153,8 +190,9 @@ fn create_work(graph: &Graph, n: usize) -> Sql {
         )
     };
     sql!(
-        "CREATE TEMP TABLE {} ON COMMIT DROP AS
-SELECT s.rid, CASE WHEN s.lo = s.hi THEN s.lo END COLLATE \"C\" AS tenant, COALESCE(s.lo <> s.hi, false) AS conflict, s.rule
+        "CREATE TEMP TABLE {} WITH (fillfactor = 40) ON COMMIT DROP AS
+SELECT s.rid, CASE WHEN s.lo = s.hi THEN s.lo END COLLATE \"C\" AS tenant, COALESCE(s.lo <> s.hi, false) AS conflict, s.rule,
+  CASE WHEN s.lo IS NOT NULL THEN 1 END AS stratum
 FROM (
   SELECT c.ctid AS rid, {} COLLATE \"C\" AS lo, {} COLLATE \"C\" AS hi, {} AS rule
   FROM ONLY {} AS c{}
@@ -205,7 +243,7 @@ fn seed_down(graph: &Graph, e: usize, edge: &Edge) -> Sql {
         child.open(&c),
         parent.settled(&p)
     );
-    sql!("UPDATE {} AS x SET {}", work(edge.child), hears(&said, by_parent(e)))
+    sql!("UPDATE {} AS x SET {}", work(edge.child), hears(&said, by_parent(e), &sql!("1")))
 }
 
 /// What children's columns say, many to one parent: their least and greatest tenant differ when they do.
@@ -227,7 +265,11 @@ fn seed_up(graph: &Graph, e: usize, edge: &Edge) -> Option<Sql> {
         child.settled(&c),
         parent.open(&p)
     );
-    Some(sql!("UPDATE {} AS x SET {}", work(edge.parent), hears(&said, by_child(e))))
+    Some(sql!(
+        "UPDATE {} AS x SET {}",
+        work(edge.parent),
+        hears(&said, by_child(e), &sql!("bastide_stratum"))
+    ))
 }
 
 fn spread_down(e: usize, edge: &Edge) -> Sql {
@@ -238,7 +280,7 @@ fn spread_down(e: usize, edge: &Edge) -> Sql {
         work(edge.parent),
         pairs(e)
     );
-    sql!("UPDATE {} AS x SET {}", work(edge.child), hears(&said, by_parent(e)))
+    sql!("UPDATE {} AS x SET {}", work(edge.child), hears(&said, by_parent(e), &sql!("bastide_stratum")))
 }
 
 fn spread_up(e: usize, edge: &Edge) -> Sql {
@@ -250,36 +292,67 @@ fn spread_up(e: usize, edge: &Edge) -> Sql {
         work(edge.child),
         pairs(e)
     );
-    sql!("UPDATE {} AS x SET {}", work(edge.parent), hears(&said, by_child(e)))
+    sql!("UPDATE {} AS x SET {}", work(edge.parent), hears(&said, by_child(e), &sql!("bastide_stratum")))
 }
 
-/// The join of the lattice: what a row holds, with what it hears.
-fn hears(said: &Sql, rule: usize) -> Sql {
+/// The join of the lattice: what a row holds, with what it hears; only for rows that no earlier stratum decided.
+fn hears(said: &Sql, rule: usize, stratum: &Sql) -> Sql {
     sql!(
         "tenant = CASE WHEN s.conflict OR s.lo <> s.hi OR x.tenant <> s.lo THEN NULL ELSE s.lo END,
-    conflict = COALESCE(s.conflict OR s.lo <> s.hi OR x.tenant <> s.lo, false), rule = {}
+    conflict = COALESCE(s.conflict OR s.lo <> s.hi OR x.tenant <> s.lo, false), rule = {}, stratum = {}
 FROM (
   {}
 ) AS s
-WHERE x.rid = s.rid AND NOT x.conflict AND (s.conflict OR s.lo <> s.hi OR x.tenant IS DISTINCT FROM s.lo)",
+WHERE x.rid = s.rid AND NOT x.conflict AND (x.stratum IS NULL OR x.stratum = {}) AND (s.conflict OR s.lo <> s.hi OR x.tenant IS DISTINCT FROM s.lo)",
         rule,
-        said
+        stratum,
+        said,
+        stratum
     )
 }
 
 /// One move inside a round: only when the speaking node changed, and noting whether the listening one did.
 fn step(speaker: usize, listener: usize, update: &Sql) -> Sql {
     sql!(
-        "    IF bastide_fresh[{}] THEN
-      WITH reached AS ({} RETURNING x.rid)
-      INSERT INTO {} SELECT bastide_round + 1, rid FROM reached;
-      GET DIAGNOSTICS bastide_rows = ROW_COUNT;
-      IF bastide_rows > 0 THEN bastide_next[{}] := true; END IF;
-    END IF;
+        "        IF bastide_fresh[{}] THEN
+          WITH reached AS ({} RETURNING x.rid)
+          INSERT INTO {} SELECT bastide_round + 1, rid FROM reached;
+          GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+          IF bastide_rows > 0 THEN bastide_next[{}] := true; END IF;
+        END IF;
 ",
         speaker + 1,
         update,
         queue(listener),
         listener + 1
+    )
+}
+
+/// What children's columns say is heard once, when the first upward stratum begins.
+fn seed(listener: usize, update: &Sql) -> Sql {
+    sql!(
+        "      WITH reached AS ({} RETURNING x.rid)
+      INSERT INTO {} SELECT bastide_round, rid FROM reached;
+      GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+      IF bastide_rows > 0 THEN bastide_fresh[{}] := true; END IF;
+",
+        update,
+        queue(listener),
+        listener + 1
+    )
+}
+
+/// The rows a stratum decided speak first in the next; upwards, those in conflict keep silent.
+fn hand_on(node: usize) -> Sql {
+    sql!(
+        "    INSERT INTO {} SELECT DISTINCT bastide_round, q.rid FROM {} AS q JOIN {} AS y ON y.rid = q.rid
+      WHERE q.round >= bastide_begun AND q.round < bastide_round AND (bastide_down OR NOT y.conflict);
+    GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+    IF bastide_rows > 0 THEN bastide_fresh[{}] := true; END IF;
+",
+        queue(node),
+        queue(node),
+        work(node),
+        node + 1
     )
 }

@@ -1,0 +1,326 @@
+//! What the scripts look like, for merchants ← customers ← orders; what they do is tested on a server.
+
+use bastide_sql::{Ident, Sql};
+
+use super::{Edge, Graph, Link, Node, assign_script, crossing_counts, hold_aside, rounds, survey_script};
+use crate::TenantRoot;
+
+fn ident(name: &str) -> Ident {
+    Ident::new(name).unwrap()
+}
+
+fn node(table: &str, root: bool, tenant: Option<&str>, columns: &[&str]) -> Node {
+    let columns: Vec<Ident> = columns.iter().map(|name| ident(name)).collect();
+    Node {
+        table: table.parse().unwrap(),
+        scoped: true,
+        root,
+        tenant: tenant.map(ident),
+        key: columns[..1].to_vec(),
+        original_columns: columns.iter().filter(|c| root || tenant != Some(c.as_str())).cloned().collect(),
+        layout: columns.iter().map(|name| (name.clone(), Sql::trusted("integer"), true)).collect(),
+    }
+}
+
+/// Customers have a tenant column that may be NULL; orders have `tenant_id` only once it was added.
+fn shop(orders_tenant: Option<&str>) -> Graph {
+    let edge = |child, column: &str, parent, link| Edge {
+        child,
+        parent,
+        columns: vec![ident(column)],
+        parent_columns: vec![ident("id")],
+        link,
+    };
+    let link = |table: &str, column: &str, references: &str| Link {
+        table: table.parse().unwrap(),
+        foreign_key: Ident::derived(column, "_fkey"),
+        references: references.parse().unwrap(),
+        columns: vec![ident(column)],
+    };
+    let orders: Vec<&str> = ["id", "customer_id"].into_iter().chain(orders_tenant).collect();
+    Graph {
+        root: TenantRoot {
+            table: "public.merchants".parse().unwrap(),
+            key: ident("id"),
+            key_type: Sql::trusted("integer"),
+            new: false,
+            first_tenant: None,
+        },
+        nodes: vec![
+            node("public.customers", false, Some("merchant_id"), &["id", "merchant_id"]),
+            node("public.merchants", true, Some("id"), &["id"]),
+            node("public.orders", false, orders_tenant, &orders),
+        ],
+        edges: vec![edge(0, "merchant_id", 1, 0), edge(2, "customer_id", 0, 1)],
+        links: vec![
+            link("public.customers", "merchant_id", "public.merchants"),
+            link("public.orders", "customer_id", "public.customers"),
+        ],
+    }
+}
+
+fn text(statements: &[Sql]) -> String {
+    statements.iter().map(|statement| format!("{statement};\n")).collect()
+}
+
+#[test]
+fn work_tables_begin_with_what_the_columns_say() {
+    insta::assert_snapshot!(text(&rounds::prepare(&shop(None))), @r#"
+    CREATE TEMP TABLE pg_temp.bastide_w0 WITH (fillfactor = 40) ON COMMIT DROP AS
+    SELECT s.rid, CASE WHEN s.lo = s.hi THEN s.lo END COLLATE "C" AS tenant, COALESCE(s.lo <> s.hi, false) AS conflict, s.rule,
+      CASE WHEN s.lo IS NOT NULL THEN 1 END AS stratum
+    FROM (
+      SELECT c.ctid AS rid, LEAST(p0."id"::text COLLATE "C") COLLATE "C" AS lo, GREATEST(p0."id"::text COLLATE "C") COLLATE "C" AS hi, CASE WHEN p0."id"::text IS NOT NULL THEN 1 ELSE 0 END AS rule
+      FROM ONLY "public"."customers" AS c
+      LEFT JOIN ONLY "public"."merchants" AS p0 ON c."merchant_id" = p0."id"
+      WHERE true AND c."merchant_id" IS NULL
+    ) AS s;
+    CREATE UNIQUE INDEX ON pg_temp.bastide_w0 (rid);
+    CREATE TEMP TABLE pg_temp.bastide_q0 (round integer, rid tid) ON COMMIT DROP;
+    CREATE TEMP TABLE pg_temp.bastide_w2 WITH (fillfactor = 40) ON COMMIT DROP AS
+    SELECT s.rid, CASE WHEN s.lo = s.hi THEN s.lo END COLLATE "C" AS tenant, COALESCE(s.lo <> s.hi, false) AS conflict, s.rule,
+      CASE WHEN s.lo IS NOT NULL THEN 1 END AS stratum
+    FROM (
+      SELECT c.ctid AS rid, LEAST(p1."merchant_id"::text COLLATE "C") COLLATE "C" AS lo, GREATEST(p1."merchant_id"::text COLLATE "C") COLLATE "C" AS hi, CASE WHEN p1."merchant_id"::text IS NOT NULL THEN 3 ELSE 0 END AS rule
+      FROM ONLY "public"."orders" AS c
+      LEFT JOIN ONLY "public"."customers" AS p1 ON c."customer_id" = p1."id" AND p1."merchant_id" IS NOT NULL
+      WHERE true
+    ) AS s;
+    CREATE UNIQUE INDEX ON pg_temp.bastide_w2 (rid);
+    CREATE TEMP TABLE pg_temp.bastide_q2 (round integer, rid tid) ON COMMIT DROP;
+    CREATE TEMP TABLE pg_temp.bastide_l1 ON COMMIT DROP AS
+    SELECT c.ctid AS child, p.ctid AS parent
+    FROM ONLY "public"."orders" AS c JOIN ONLY "public"."customers" AS p ON c."customer_id" = p."id"
+    WHERE true AND p."merchant_id" IS NULL;
+    INSERT INTO pg_temp.bastide_q0 SELECT 0, x.rid FROM pg_temp.bastide_w0 AS x WHERE x.tenant IS NOT NULL OR x.conflict;
+    INSERT INTO pg_temp.bastide_q2 SELECT 0, x.rid FROM pg_temp.bastide_w2 AS x WHERE x.tenant IS NOT NULL OR x.conflict;
+    "#);
+}
+
+#[test]
+fn rounds_follow_references_both_ways() {
+    insta::assert_snapshot!(rounds::rounds(&shop(None)), @r"
+    DECLARE
+      bastide_round integer := 0;
+      bastide_stratum integer := 1;
+      bastide_begun integer := 0;
+      bastide_down boolean := true;
+      bastide_rows bigint;
+      bastide_fresh boolean[] := ARRAY[EXISTS (SELECT FROM pg_temp.bastide_q0), false, EXISTS (SELECT FROM pg_temp.bastide_q2)]::boolean[];
+      bastide_next boolean[];
+    BEGIN
+      IF current_setting('transaction_isolation') NOT IN ('repeatable read', 'serializable') THEN
+        RAISE EXCEPTION 'inference needs one snapshot: run it in a REPEATABLE READ transaction' USING ERRCODE = '25001';
+      END IF;
+      -- A work table without statistics looks small; looking its rows up one by one would take minutes.
+      SET LOCAL enable_nestloop = off;
+      LOOP
+        WHILE true = ANY (bastide_fresh) LOOP
+          IF bastide_round = 8 THEN
+            SET LOCAL enable_nestloop = on;
+            CREATE INDEX ON pg_temp.bastide_l1 (child);
+            CREATE INDEX ON pg_temp.bastide_l1 (parent);
+            ANALYZE pg_temp.bastide_l1;
+            CREATE INDEX ON pg_temp.bastide_q0 (round);
+            ANALYZE pg_temp.bastide_q0;
+            CREATE INDEX ON pg_temp.bastide_q2 (round);
+            ANALYZE pg_temp.bastide_q2;
+          END IF;
+          bastide_next := array_fill(false, ARRAY[3]);
+          IF bastide_down THEN
+            IF bastide_fresh[1] THEN
+              WITH reached AS (UPDATE pg_temp.bastide_w2 AS x SET tenant = CASE WHEN s.conflict OR s.lo <> s.hi OR x.tenant <> s.lo THEN NULL ELSE s.lo END,
+        conflict = COALESCE(s.conflict OR s.lo <> s.hi OR x.tenant <> s.lo, false), rule = 3, stratum = bastide_stratum
+    FROM (
+      SELECT l.child AS rid, y.tenant AS lo, y.tenant AS hi, y.conflict
+      FROM pg_temp.bastide_q0 AS q JOIN pg_temp.bastide_w0 AS y ON y.rid = q.rid JOIN pg_temp.bastide_l1 AS l ON l.parent = q.rid WHERE q.round = bastide_round
+    ) AS s
+    WHERE x.rid = s.rid AND NOT x.conflict AND (x.stratum IS NULL OR x.stratum = bastide_stratum) AND (s.conflict OR s.lo <> s.hi OR x.tenant IS DISTINCT FROM s.lo) RETURNING x.rid)
+              INSERT INTO pg_temp.bastide_q2 SELECT bastide_round + 1, rid FROM reached;
+              GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+              IF bastide_rows > 0 THEN bastide_next[3] := true; END IF;
+            END IF;
+          ELSE
+            IF bastide_fresh[3] THEN
+              WITH reached AS (UPDATE pg_temp.bastide_w0 AS x SET tenant = CASE WHEN s.conflict OR s.lo <> s.hi OR x.tenant <> s.lo THEN NULL ELSE s.lo END,
+        conflict = COALESCE(s.conflict OR s.lo <> s.hi OR x.tenant <> s.lo, false), rule = 4, stratum = bastide_stratum
+    FROM (
+      SELECT l.parent AS rid, min(y.tenant) AS lo, max(y.tenant) AS hi, bool_or(y.conflict) AS conflict
+      FROM pg_temp.bastide_q2 AS q JOIN pg_temp.bastide_w2 AS y ON y.rid = q.rid JOIN pg_temp.bastide_l1 AS l ON l.child = q.rid WHERE q.round = bastide_round
+      GROUP BY l.parent
+    ) AS s
+    WHERE x.rid = s.rid AND NOT x.conflict AND (x.stratum IS NULL OR x.stratum = bastide_stratum) AND (s.conflict OR s.lo <> s.hi OR x.tenant IS DISTINCT FROM s.lo) RETURNING x.rid)
+              INSERT INTO pg_temp.bastide_q0 SELECT bastide_round + 1, rid FROM reached;
+              GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+              IF bastide_rows > 0 THEN bastide_next[1] := true; END IF;
+            END IF;
+          END IF;
+          bastide_fresh := bastide_next;
+          bastide_round := bastide_round + 1;
+        END LOOP;
+        -- The next stratum begins with the rows that this one decided.
+        bastide_stratum := bastide_stratum + 1;
+        bastide_down := NOT bastide_down;
+        bastide_round := bastide_round + 1;
+        bastide_fresh := array_fill(false, ARRAY[3]);
+        INSERT INTO pg_temp.bastide_q0 SELECT DISTINCT bastide_round, q.rid FROM pg_temp.bastide_q0 AS q JOIN pg_temp.bastide_w0 AS y ON y.rid = q.rid
+          WHERE q.round >= bastide_begun AND q.round < bastide_round AND (bastide_down OR NOT y.conflict);
+        GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+        IF bastide_rows > 0 THEN bastide_fresh[1] := true; END IF;
+        INSERT INTO pg_temp.bastide_q2 SELECT DISTINCT bastide_round, q.rid FROM pg_temp.bastide_q2 AS q JOIN pg_temp.bastide_w2 AS y ON y.rid = q.rid
+          WHERE q.round >= bastide_begun AND q.round < bastide_round AND (bastide_down OR NOT y.conflict);
+        GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+        IF bastide_rows > 0 THEN bastide_fresh[3] := true; END IF;
+        IF bastide_stratum = 2 THEN
+            NULL;
+        END IF;
+        EXIT WHEN NOT (true = ANY (bastide_fresh));
+        bastide_begun := bastide_round;
+      END LOOP;
+      SET LOCAL enable_nestloop = on;
+    END
+    ");
+}
+
+#[test]
+fn a_survey_counts_tables_and_links() {
+    let script = survey_script(&shop(None));
+    let orders = script.tables.last().unwrap();
+    insta::assert_snapshot!(orders.counts, @r#"SELECT count(*), 0::bigint FROM ONLY "public"."orders" AS c"#);
+    insta::assert_snapshot!(orders.evidence.as_ref().unwrap(), @r"
+    SELECT v.kind, v.path, f.rows
+    FROM (SELECT 0 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 11 ELSE x.rule END AS id, count(*) AS rows FROM pg_temp.bastide_w2 AS x GROUP BY 1) AS f JOIN (VALUES (3, 'parent', 'public.orders.customer_id → public.customers'), (7, 'conflict', 'public.orders.customer_id → public.customers'), (11, 'unreachable', 'public.orders: no reference leads to a tenant')) AS v (id, kind, path) ON v.id = f.id ORDER BY v.id
+    ");
+    insta::assert_snapshot!(script.links[1].counts, @r#"
+    SELECT sum(l.rows)::bigint, sum(l.crossing)::bigint FROM (
+    SELECT count(*) AS rows, count(*) FILTER (WHERE x.tenant IS DISTINCT FROM COALESCE(p."merchant_id"::text, y.tenant)) AS crossing FROM ONLY "public"."orders" AS c JOIN ONLY "public"."customers" AS p ON c."customer_id" = p."id" LEFT JOIN pg_temp.bastide_w2 AS x ON x.rid = c.ctid LEFT JOIN pg_temp.bastide_w0 AS y ON y.rid = p.ctid
+    ) AS l
+    "#);
+    insta::assert_snapshot!(script.links[1].samples, @r#"
+    SELECT s.key FROM (
+    (SELECT concat_ws(', ', c."id"::text) FROM ONLY "public"."orders" AS c JOIN ONLY "public"."customers" AS p ON c."customer_id" = p."id" LEFT JOIN pg_temp.bastide_w2 AS x ON x.rid = c.ctid LEFT JOIN pg_temp.bastide_w0 AS y ON y.rid = p.ctid WHERE x.tenant IS DISTINCT FROM COALESCE(p."merchant_id"::text, y.tenant) ORDER BY c.ctid LIMIT 5)
+    ) AS s (key) LIMIT 5
+    "#);
+    insta::assert_snapshot!(crossing_counts(&shop(Some("tenant_id")))[1].counts, @r#"
+    SELECT sum(l.rows)::bigint, sum(l.crossing)::bigint FROM (
+    SELECT count(*) AS rows, count(*) FILTER (WHERE c."tenant_id"::text IS DISTINCT FROM p."merchant_id"::text) AS crossing FROM ONLY "public"."orders" AS c JOIN ONLY "public"."customers" AS p ON c."customer_id" = p."id"
+    ) AS l
+    "#);
+}
+
+#[test]
+fn an_assignment_ends_early_when_nothing_is_open() {
+    let script = text(&assign_script(&shop(Some("tenant_id")), Some("-1"), 2));
+    let (before, after) = (script.find("RETURN;").unwrap(), script.find("INSERT INTO bastide").unwrap());
+    insta::assert_snapshot!(&script[..before], @r#"
+    SET LOCAL search_path = pg_catalog, pg_temp;
+    DO $bastide$BEGIN
+      IF NOT (EXISTS (SELECT FROM ONLY "public"."customers" AS c WHERE true AND c."merchant_id" IS NULL)
+        OR EXISTS (SELECT FROM ONLY "public"."orders" AS c WHERE true AND c."tenant_id" IS NULL)) THEN
+    "#);
+    insta::assert_snapshot!(&script[after..], @r#"
+    INSERT INTO bastide.rule (run_id, id, relation, kind, path)
+    SELECT current_setting('bastide.run')::uuid, v.id, '"public"."customers"', v.kind, v.path
+    FROM (SELECT DISTINCT 1000000 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 9 ELSE x.rule END AS id FROM pg_temp.bastide_w0 AS x) AS f JOIN (VALUES (1000001, 'parent', 'public.customers.merchant_id → public.merchants'), (1000005, 'conflict', 'public.customers.merchant_id → public.merchants'), (1000004, 'child', 'public.customers ← public.orders.customer_id'), (1000008, 'conflict', 'public.customers ← public.orders.customer_id'), (1000009, 'unreachable', 'public.customers: no reference leads to a tenant')) AS v (id, kind, path) ON v.id = f.id ORDER BY v.id;
+      INSERT INTO bastide.assignment (run_id, relation, key, tenant, rule)
+    SELECT current_setting('bastide.run')::uuid, '"public"."customers"', a.key, a.tenant, a.rule
+    FROM (SELECT x.rid, jsonb_build_array("t"."id"::text) AS key, CASE WHEN x.conflict OR x.tenant IS NULL THEN '-1' ELSE x.tenant END AS tenant, 1000000 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 9 ELSE x.rule END AS rule
+      FROM pg_temp.bastide_w0 AS x JOIN ONLY "public"."customers" AS t ON t.ctid = x.rid) AS a ORDER BY a.rid;
+      INSERT INTO bastide.rule (run_id, id, relation, kind, path)
+    SELECT current_setting('bastide.run')::uuid, v.id, '"public"."orders"', v.kind, v.path
+    FROM (SELECT DISTINCT 1000000 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 11 ELSE x.rule END AS id FROM pg_temp.bastide_w2 AS x) AS f JOIN (VALUES (1000003, 'parent', 'public.orders.customer_id → public.customers'), (1000007, 'conflict', 'public.orders.customer_id → public.customers'), (1000011, 'unreachable', 'public.orders: no reference leads to a tenant')) AS v (id, kind, path) ON v.id = f.id ORDER BY v.id;
+      INSERT INTO bastide.assignment (run_id, relation, key, tenant, rule)
+    SELECT current_setting('bastide.run')::uuid, '"public"."orders"', a.key, a.tenant, a.rule
+    FROM (SELECT x.rid, jsonb_build_array("t"."id"::text) AS key, CASE WHEN x.conflict OR x.tenant IS NULL THEN '-1' ELSE x.tenant END AS tenant, 1000000 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 11 ELSE x.rule END AS rule
+      FROM pg_temp.bastide_w2 AS x JOIN ONLY "public"."orders" AS t ON t.ctid = x.rid) AS a ORDER BY a.rid;
+    END$bastide$;
+    "#);
+}
+
+#[test]
+fn nothing_is_recorded_for_a_root_alone() {
+    let mut graph = shop(None);
+    graph.nodes = vec![node("public.merchants", true, Some("id"), &["id"])];
+    graph.edges.clear();
+    assert!(assign_script(&graph, None, 1).is_empty());
+}
+
+#[test]
+fn rows_held_aside_leave_children_first_and_return_parents_first() {
+    let scripts = hold_aside(&shop(Some("tenant_id")));
+    insta::assert_snapshot!(text(&scripts.script), @r#"
+    SET LOCAL search_path = pg_catalog, pg_temp;
+    CREATE TEMP TABLE pg_temp.bastide_h1 (rid tid, round integer, reason text) ON COMMIT DROP;
+    CREATE UNIQUE INDEX ON pg_temp.bastide_h1 (rid);
+    CREATE TEMP TABLE pg_temp.bastide_h0 (rid tid, round integer, reason text) ON COMMIT DROP;
+    CREATE UNIQUE INDEX ON pg_temp.bastide_h0 (rid);
+    CREATE TEMP TABLE pg_temp.bastide_h2 (rid tid, round integer, reason text) ON COMMIT DROP;
+    CREATE UNIQUE INDEX ON pg_temp.bastide_h2 (rid);
+    INSERT INTO pg_temp.bastide_h0 SELECT t.ctid, 0, 'has no tenant' FROM ONLY "public"."customers" AS t WHERE t."merchant_id" IS NULL;
+    INSERT INTO pg_temp.bastide_h2 SELECT t.ctid, 0, 'has no tenant' FROM ONLY "public"."orders" AS t WHERE t."tenant_id" IS NULL;
+    INSERT INTO pg_temp.bastide_h0 SELECT c.ctid, 0, 'joins two tenants: public.customers.merchant_id → public.merchants'
+    FROM ONLY "public"."customers" AS c JOIN ONLY "public"."merchants" AS p ON c."merchant_id" = p."id" WHERE c."merchant_id"::text <> p."id"::text ON CONFLICT (rid) DO NOTHING;
+    INSERT INTO pg_temp.bastide_h2 SELECT c.ctid, 0, 'joins two tenants: public.orders.customer_id → public.customers'
+    FROM ONLY "public"."orders" AS c JOIN ONLY "public"."customers" AS p ON c."customer_id" = p."id" WHERE c."tenant_id"::text <> p."merchant_id"::text ON CONFLICT (rid) DO NOTHING;
+    DO $bastide$DECLARE
+      bastide_round integer := 0;
+      bastide_rows bigint;
+      bastide_moved bigint;
+    BEGIN
+      LOOP
+        bastide_moved := 0;
+        INSERT INTO pg_temp.bastide_h0 SELECT c.ctid, bastide_round + 1, 'references a row held aside: public.customers.merchant_id → public.merchants'
+          FROM pg_temp.bastide_h1 AS h JOIN ONLY "public"."merchants" AS p ON p.ctid = h.rid JOIN ONLY "public"."customers" AS c ON c."merchant_id" = p."id"
+          WHERE h.round = bastide_round ON CONFLICT (rid) DO NOTHING;
+        GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+        bastide_moved := bastide_moved + bastide_rows;
+        INSERT INTO pg_temp.bastide_h2 SELECT c.ctid, bastide_round + 1, 'references a row held aside: public.orders.customer_id → public.customers'
+          FROM pg_temp.bastide_h0 AS h JOIN ONLY "public"."customers" AS p ON p.ctid = h.rid JOIN ONLY "public"."orders" AS c ON c."customer_id" = p."id"
+          WHERE h.round = bastide_round ON CONFLICT (rid) DO NOTHING;
+        GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+        bastide_moved := bastide_moved + bastide_rows;
+        EXIT WHEN bastide_moved = 0;
+        bastide_round := bastide_round + 1;
+      END LOOP;
+    END$bastide$;
+    DO $bastide$BEGIN IF EXISTS (SELECT FROM pg_temp.bastide_h1) THEN
+      RAISE EXCEPTION USING MESSAGE = 'a row of the tenant root public.merchants references another tenant''s row, so it cannot be held aside; choose another root', ERRCODE = '23503'; END IF; END;
+    $bastide$;
+    INSERT INTO bastide.held (run_id, relation, key, tenant, row, reason)
+    SELECT current_setting('bastide.run')::uuid, '"public"."merchants"', jsonb_build_array("t"."id"::text), t."id"::text, ROW(t."id")::text, h.reason
+    FROM pg_temp.bastide_h1 AS h JOIN ONLY "public"."merchants" AS t ON t.ctid = h.rid ORDER BY h.rid;
+    INSERT INTO bastide.held (run_id, relation, key, tenant, row, reason)
+    SELECT current_setting('bastide.run')::uuid, '"public"."customers"', jsonb_build_array("t"."id"::text), t."merchant_id"::text, ROW(t."id", t."merchant_id")::text, h.reason
+    FROM pg_temp.bastide_h0 AS h JOIN ONLY "public"."customers" AS t ON t.ctid = h.rid ORDER BY h.rid;
+    INSERT INTO bastide.held (run_id, relation, key, tenant, row, reason)
+    SELECT current_setting('bastide.run')::uuid, '"public"."orders"', jsonb_build_array("t"."id"::text), t."tenant_id"::text, ROW(t."id", t."customer_id", t."tenant_id")::text, h.reason
+    FROM pg_temp.bastide_h2 AS h JOIN ONLY "public"."orders" AS t ON t.ctid = h.rid ORDER BY h.rid;
+    SET LOCAL session_replication_role = replica;
+    DELETE FROM ONLY "public"."orders" AS t USING pg_temp.bastide_h2 AS h WHERE t.ctid = h.rid;
+    DELETE FROM ONLY "public"."customers" AS t USING pg_temp.bastide_h0 AS h WHERE t.ctid = h.rid;
+    DELETE FROM ONLY "public"."merchants" AS t USING pg_temp.bastide_h1 AS h WHERE t.ctid = h.rid;
+    "#);
+    insta::assert_snapshot!(text(&scripts.restore), @r#"
+    SET LOCAL search_path = pg_catalog, pg_temp;
+    SET LOCAL session_replication_role = replica;
+    CREATE TEMP TABLE pg_temp.bastide_r1 ("id" integer) ON COMMIT DROP;
+    INSERT INTO "public"."merchants" ("id") OVERRIDING SYSTEM VALUE
+    SELECT (s.r)."id" FROM (SELECT h.row::pg_temp.bastide_r1 AS r FROM bastide.held AS h WHERE run_id = current_setting('bastide.run')::uuid AND relation = '"public"."merchants"' AND restored_at IS NULL ORDER BY h.seq OFFSET 0) AS s;
+    UPDATE bastide.held SET restored_at = clock_timestamp() WHERE run_id = current_setting('bastide.run')::uuid AND relation = '"public"."merchants"' AND restored_at IS NULL;
+    CREATE TEMP TABLE pg_temp.bastide_r0 ("id" integer, "merchant_id" integer) ON COMMIT DROP;
+    INSERT INTO "public"."customers" ("id", "merchant_id") OVERRIDING SYSTEM VALUE
+    SELECT (s.r)."id", (s.r)."merchant_id" FROM (SELECT h.row::pg_temp.bastide_r0 AS r FROM bastide.held AS h WHERE run_id = current_setting('bastide.run')::uuid AND relation = '"public"."customers"' AND restored_at IS NULL ORDER BY h.seq OFFSET 0) AS s;
+    UPDATE bastide.held SET restored_at = clock_timestamp() WHERE run_id = current_setting('bastide.run')::uuid AND relation = '"public"."customers"' AND restored_at IS NULL;
+    CREATE TEMP TABLE pg_temp.bastide_r2 ("id" integer, "customer_id" integer, "tenant_id" integer) ON COMMIT DROP;
+    INSERT INTO "public"."orders" ("id", "customer_id", "tenant_id") OVERRIDING SYSTEM VALUE
+    SELECT (s.r)."id", (s.r)."customer_id", (s.r)."tenant_id" FROM (SELECT h.row::pg_temp.bastide_r2 AS r FROM bastide.held AS h WHERE run_id = current_setting('bastide.run')::uuid AND relation = '"public"."orders"' AND restored_at IS NULL ORDER BY h.seq OFFSET 0) AS s;
+    UPDATE bastide.held SET restored_at = clock_timestamp() WHERE run_id = current_setting('bastide.run')::uuid AND relation = '"public"."orders"' AND restored_at IS NULL;
+    "#);
+}
+
+#[test]
+fn a_dollar_quote_cannot_be_closed_from_inside() {
+    let inner = Sql::trusted("SELECT '$bastide$', '$bastide_$'");
+    let quoted = bastide_sql::sql!("DO {}", super::render::Dollar(&inner));
+    assert_eq!(quoted.as_str(), "DO $bastide__$SELECT '$bastide$', '$bastide_$'$bastide__$");
+}
