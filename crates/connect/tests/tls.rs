@@ -49,6 +49,10 @@ async fn with_tls(folder: &Path) -> Server {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
     }
+    // SCRAM over TLS is bound to the certificate, which the test's own short cut would hide.
+    let hba = cluster.join("pg_hba.conf");
+    let rules = fs::read_to_string(&hba).unwrap().replace(" password", " scram-sha-256");
+    fs::write(&hba, rules).unwrap();
     let db = server.existing("postgres");
     db.execute("ALTER SYSTEM SET ssl = on").await;
     db.execute("SELECT pg_reload_conf()").await;

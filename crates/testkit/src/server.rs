@@ -23,7 +23,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("jit", "off"),
     ("log_min_messages", "warning"),
 ];
-const INITDB: &[&str] = &["--wal-segsize=1", "--no-sync"];
+/// Passwords go over loopback as they are: SCRAM's 4096 rounds, not optimised in a test build, would be most of the time
+/// that a connection takes.
+const INITDB: &[&str] = &["--wal-segsize=1", "--no-sync", "--auth-host=password"];
 
 /// A PostgreSQL of this test's own. Dropping it stops it and removes its folder.
 pub struct Server {
