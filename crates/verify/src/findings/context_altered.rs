@@ -46,6 +46,10 @@ fn faults(posture: &Posture, function: &KeptFunction, reads: bool) -> Vec<String
     if !function.callable {
         faults.push(format!("may not be called by `{}`", posture.app));
     }
+    let body = function.parsed_body.as_deref().unwrap_or_default();
+    if !reads && !posture.expected_setter_bodies.iter().any(|expected| expected == body) {
+        faults.push("does something else than to set bastide.tenant, cast, for one transaction".to_owned());
+    }
     if reads {
         if function.volatility != "s" {
             faults.push("is not STABLE: plans may keep another tenant's answer, or ask once per row".to_owned());
@@ -53,7 +57,7 @@ fn faults(posture: &Posture, function: &KeptFunction, reads: bool) -> Vec<String
         if !function.parallel_safe {
             faults.push("is not PARALLEL SAFE, which disables parallel plans on every scoped table".to_owned());
         }
-        if function.parsed_body.as_deref() != Some(posture.expected_context_body.as_str()) {
+        if body != posture.expected_context_body {
             faults.push("answers something else than the setting bastide.tenant".to_owned());
         }
     }
@@ -73,6 +77,8 @@ mod tests {
         assert!(volatility[0].message.contains("STABLE"));
         let body = found(&CHECK, |posture| posture.functions[1].parsed_body = None);
         assert!(body[0].message.contains("something else"));
+        let setter = found(&CHECK, |posture| posture.functions[0].parsed_body = None);
+        assert!(setter[0].message.contains("for one transaction"));
         let gone = found(&CHECK, |posture| posture.functions.truncate(1));
         assert_eq!((gone[0].object.as_str(), gone[0].message.as_str()), ("bastide.current_tenant", "is missing"));
     }

@@ -256,8 +256,12 @@ pub(crate) fn sound() -> Posture {
         kept_tables: Vec::new(),
         callable: BTreeSet::from([(public("slugify"), Sql::trusted("who text"))]),
         context_readers: BTreeSet::new(),
-        functions: vec![kept("set_tenant", "v text", None), kept("current_tenant", "", Some(BODY))],
+        functions: vec![
+            kept("set_tenant", "v text", Some("BEGIN ATOMIC …")),
+            kept("current_tenant", "", Some(BODY)),
+        ],
         expected_context_body: BODY.to_owned(),
+        expected_setter_bodies: vec!["BEGIN ATOMIC …".to_owned()],
         presets: Vec::new(),
         creations: Vec::new(),
         owned: Vec::new(),

@@ -43,6 +43,8 @@ pub(crate) struct Posture {
     pub(crate) functions: Vec<KeptFunction>,
     /// The body `bastide.current_tenant` must have, as this server prints it.
     pub(crate) expected_context_body: String,
+    /// The bodies `bastide.set_tenant` may have: one for each type of tenant column.
+    pub(crate) expected_setter_bodies: Vec<String>,
     /// `ALTER ROLE`/`ALTER DATABASE … SET` that apply to one of `roles`.
     pub(crate) presets: Vec<Preset>,
     pub(crate) creations: Vec<Creation>,

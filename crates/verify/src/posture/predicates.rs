@@ -4,11 +4,12 @@
 //! on a temporary copy of the tenant column (same name, same type), read back with `pg_get_expr`, and rolled back. No
 //! regular expression has to know how versions print casts, sub-selects and quoted names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bastide_sql::{Ident, QualifiedName, Sql, sql};
 use tokio_postgres::Transaction;
 
+use super::Scoped;
 use crate::VerifyError;
 
 /// A policy's two halves as `pg_get_expr` prints them with only `pg_catalog` on the search path.
@@ -90,6 +91,33 @@ pub(super) async fn expected_context_body(transaction: &Transaction<'_>) -> Resu
         .await
         .map_err(VerifyError::reading(reading))?;
     Ok(row.get(0))
+}
+
+/// The bodies of `bastide.set_tenant` that are right: transaction-local, and failing on what is no key.
+pub(super) async fn expected_setter_bodies(
+    transaction: &Transaction<'_>,
+    scoped: &BTreeMap<QualifiedName, Scoped>,
+) -> Result<Vec<String>, VerifyError> {
+    let reading = "how this server prints the context function";
+    let kinds: BTreeSet<&Sql> = scoped.values().map(|entry| &entry.kind).collect();
+    for (serial, kind) in kinds.into_iter().enumerate() {
+        let make = sql!(
+            "CREATE FUNCTION pg_temp.{}(v text) RETURNS void LANGUAGE sql BEGIN ATOMIC
+             SELECT pg_catalog.set_config('bastide.tenant', COALESCE((NULLIF(v, '')::{})::text, ''), true); END",
+            Ident::new(format!("bastide_setter_{serial}"))?,
+            kind
+        );
+        transaction.batch_execute(make.as_str()).await.map_err(VerifyError::reading(reading))?;
+    }
+    let rows = transaction
+        .query(
+            "SELECT pg_get_function_sqlbody(oid) FROM pg_proc
+             WHERE proname LIKE 'bastide\\_setter\\_%' AND pronamespace = pg_my_temp_schema()",
+            &[],
+        )
+        .await
+        .map_err(VerifyError::reading(reading))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// Every policy there is, printed in this transaction and so under the same search path as the expected one.

@@ -40,6 +40,7 @@ impl Posture {
         let creations = rights::creations(&transaction, &names).await?;
         let owned = rights::owned(&transaction, &names).await?;
         let may_disable_triggers = rights::may_disable_triggers(&transaction, &names).await?;
+        let expected_setter_bodies = predicates::expected_setter_bodies(&transaction, &scoped).await?;
         let expected_context_body = predicates::expected_context_body(&transaction).await?;
         reprint_policies(&transaction, &mut catalog).await?;
         transaction.rollback().await.map_err(VerifyError::reading("the posture"))?;
@@ -56,6 +57,7 @@ impl Posture {
             context_readers,
             functions,
             expected_context_body,
+            expected_setter_bodies,
             presets,
             creations,
             owned,
@@ -154,13 +156,14 @@ async fn run(
     let reading = "bastide.run";
     let run = transaction
         .query_opt(
-            "SELECT id::text, state FROM bastide.run WHERE state <> 'rolled_back' ORDER BY started_at DESC LIMIT 1",
+            "SELECT id::text, state, phase FROM bastide.run WHERE state <> 'rolled_back' ORDER BY started_at DESC LIMIT 1",
             &[],
         )
         .await
         .map_err(VerifyError::reading(reading))?;
     let Some(run) = run else { return Ok((false, None)) };
-    let pending = !matches!(run.get(1), "cut_over" | "finished");
+    // While cutover itself runs, nothing is left for it to settle: what it proves is that nothing is pending.
+    let pending = !matches!(run.get(1), "cut_over" | "finished") && run.get::<_, &str>(2) != "cutover";
     let rows = transaction
         .query(
             "SELECT decided.key, decided.value ->> 'class'

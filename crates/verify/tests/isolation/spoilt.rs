@@ -148,8 +148,8 @@ const BREACHES: &[Breach] = &[
         "GRANT pg_execute_server_program TO bastide_app",
         "REVOKE pg_execute_server_program FROM bastide_app",
     ),
-    role("owns a table", "BST-012", false, "CREATE TABLE mine (id int); ALTER TABLE mine OWNER TO bastide_app", ""),
-    role("member of the owner", "BST-013", false, "GRANT shop TO bastide_app", "REVOKE shop FROM bastide_app"),
+    role("owns a table", "BST-012", true, "CREATE TABLE mine (id int); ALTER TABLE mine OWNER TO bastide_app", ""),
+    role("member of the owner", "BST-013", true, "GRANT shop TO bastide_app", "REVOKE shop FROM bastide_app"),
     breach("CREATE for PUBLIC", "BST-014", "public", false, "GRANT CREATE ON SCHEMA public TO PUBLIC"),
     role(
         "may switch triggers off",
@@ -182,7 +182,15 @@ const BREACHES: &[Breach] = &[
         false,
         "CREATE UNIQUE INDEX ON notes ((lower(body) || id))",
     ),
-    breach("definer view", "BST-030", "public.totals", true, "ALTER VIEW totals RESET (security_invoker)"),
+    // Its owner is bound by FORCE, too: weak, but not open.
+    breach("definer view", "BST-030", "public.totals", false, "ALTER VIEW totals RESET (security_invoker)"),
+    breach(
+        "definer view of an owner that is not bound",
+        "BST-030",
+        "public.totals",
+        true,
+        "ALTER VIEW totals RESET (security_invoker); ALTER VIEW totals OWNER TO postgres",
+    ),
     breach(
         "definer view over a view",
         "BST-030",
