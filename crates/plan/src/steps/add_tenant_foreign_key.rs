@@ -185,7 +185,9 @@ mod tests {
          INSERT INTO customers VALUES (1, 10), (2, 20);
          CREATE TABLE orders ("Customer" int, tenant_id int);
          CREATE TABLE parts (day int, "Customer" int, tenant_id int) PARTITION BY LIST (day);
-         CREATE TABLE part1 PARTITION OF parts FOR VALUES IN (1); CREATE TABLE part2 PARTITION OF parts FOR VALUES IN (2)"#;
+         CREATE TABLE part1 PARTITION OF parts FOR VALUES IN (1); CREATE TABLE part2 PARTITION OF parts FOR VALUES IN (2);
+         CREATE TABLE notes (day int, tenant_id int);
+         CREATE TABLE days (day int, tenant_id int, UNIQUE (tenant_id, day)) PARTITION BY LIST (day); CREATE TABLE day1 PARTITION OF days FOR VALUES IN (1)"#;
 
     #[test]
     fn scripts() {
@@ -244,5 +246,19 @@ mod tests {
             .await;
         let row = r#"SELECT ("Customer" IS NULL) || ' ' || tenant_id FROM public.parts"#;
         assert_eq!(trial.db.query_one_text(row).await, "true 10", "the tenant stays");
+        let to_partitioned = Step::AddTenantForeignKey(AddTenantForeignKey {
+            table: name("public.notes"),
+            name: ident("notes_of_tenant"),
+            columns: idents(&["tenant_id", "day"]),
+            references: name("public.days"),
+            referenced_columns: idents(&["tenant_id", "day"]),
+            on_update: Action::NoAction,
+            on_delete: Action::Cascade,
+            on_delete_columns: Vec::new(),
+            deferrable: false,
+            initially_deferred: false,
+            leaves: Vec::new(),
+        });
+        trial.round(&to_partitioned).await;
     }
 }

@@ -57,21 +57,25 @@ BEGIN
         RAISE NOTICE 'role % stays: it owns something in this database', quote_ident({});
         RETURN;
     END IF;
-    DROP OWNED BY {};
     SELECT string_agg(DISTINCT d.datname, ', ') INTO elsewhere
-    FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid OR (s.dbid = 0 AND s.classid = 'pg_database'::regclass AND d.oid = s.objid)
+    FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid OR (s.classid = 'pg_database'::regclass AND d.oid = s.objid)
     WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = login AND d.datname <> current_database();
-    IF elsewhere IS NULL THEN
-        DROP ROLE {};
-    ELSE
+    IF elsewhere IS NOT NULL THEN
+        -- DROP OWNED would take its rights on other databases, too.
+        REVOKE ALL ON DATABASE {} FROM {};
         RAISE NOTICE 'role % stays: it has rights in %', quote_ident({}), elsewhere;
+        RETURN;
     END IF;
+    DROP OWNED BY {};
+    DROP ROLE {};
 END",
             Literal::text(self.role.as_str()),
             Literal::text(self.role.as_str()),
+            self.database,
             self.role,
+            Literal::text(self.role.as_str()),
             self.role,
-            Literal::text(self.role.as_str())
+            self.role
         ));
         Script::unlocked(vec![drop])
     }
@@ -140,15 +144,17 @@ mod tests {
                 RAISE NOTICE 'role % stays: it owns something in this database', quote_ident('shop-app');
                 RETURN;
             END IF;
-            DROP OWNED BY "shop-app";
             SELECT string_agg(DISTINCT d.datname, ', ') INTO elsewhere
-            FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid OR (s.dbid = 0 AND s.classid = 'pg_database'::regclass AND d.oid = s.objid)
+            FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid OR (s.classid = 'pg_database'::regclass AND d.oid = s.objid)
             WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = login AND d.datname <> current_database();
-            IF elsewhere IS NULL THEN
-                DROP ROLE "shop-app";
-            ELSE
+            IF elsewhere IS NOT NULL THEN
+                -- DROP OWNED would take its rights on other databases, too.
+                REVOKE ALL ON DATABASE "trial" FROM "shop-app";
                 RAISE NOTICE 'role % stays: it has rights in %', quote_ident('shop-app'), elsewhere;
+                RETURN;
             END IF;
+            DROP OWNED BY "shop-app";
+            DROP ROLE "shop-app";
         END$bastide$;
         "#);
     }
@@ -174,15 +180,14 @@ mod tests {
 
     #[tokio::test]
     async fn stays_when_another_database_has_come_to_use_it() {
-        let mut trial = Trial::of("uuid", "CREATE TABLE t ()").await;
+        let mut trial = Trial::of("uuid", "").await;
         trial.forward(&step()).await;
-        trial.execute(r#"GRANT SELECT ON public.t TO "shop-app""#).await;
         trial.execute("CREATE DATABASE other").await;
-        trial.execute(r#"GRANT CONNECT ON DATABASE other TO "shop-app""#).await;
+        trial.execute(r#"REVOKE CONNECT ON DATABASE other FROM PUBLIC; GRANT CONNECT ON DATABASE other TO "shop-app""#).await;
         trial.undo(&step()).await;
         assert_eq!(trial.db.query_one_text(THERE).await, "1");
-        let here = "SELECT has_table_privilege('shop-app', 'public.t', 'SELECT')";
-        assert_eq!(trial.db.query_one_text(here).await, "f");
+        let there = "SELECT has_database_privilege('shop-app', 'other', 'CONNECT')";
+        assert_eq!(trial.db.query_one_text(there).await, "t");
         trial.execute(r#"REVOKE ALL ON DATABASE other FROM "shop-app""#).await;
         trial.undo(&step()).await;
         assert_eq!(trial.db.query_one_text(THERE).await, "0");

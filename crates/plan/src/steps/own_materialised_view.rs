@@ -36,6 +36,8 @@ impl OwnMaterialisedView {
     pub(super) fn inverse(&self) -> Script {
         let mut statements =
             vec![sql!("ALTER MATERIALIZED VIEW {} OWNER TO {}", self.view, self.previous_owner)];
+        // Its own readers among ours lost their grant when it fell together with the owner's.
+        statements.push(readers::restore(&self.view));
         statements.extend(readers::release(&self.account(), &self.reads));
         Script::unlocked(statements)
     }
@@ -87,6 +89,7 @@ mod tests {
         insta::assert_snapshot!(show(&step.inverse()), @r#"
         -- Transaction
         ALTER MATERIALIZED VIEW "public"."totals" OWNER TO "keeper";
+        DO $bastide$BEGIN IF EXISTS (SELECT FROM bastide.reader WHERE relation = '"public"."totals"') THEN GRANT SELECT ON TABLE "public"."totals" TO "bastide_owner"; END IF; END$bastide$;
         DELETE FROM bastide.reader WHERE step = 'own_materialised_view:public.totals';
         DO $bastide$BEGIN
             IF (SELECT relowner <> 'bastide_owner'::regrole FROM pg_class WHERE oid = '"shop"."orders"'::regclass) AND NOT EXISTS (SELECT FROM bastide.reader WHERE relation = '"shop"."orders"') THEN

@@ -59,6 +59,16 @@ END",
     statements
 }
 
+/// The grant on a relation that has come back from `bastide_owner`, where some step still rests on it.
+pub(super) fn restore(relation: &QualifiedName) -> Sql {
+    context::block(sql!(
+        "BEGIN IF EXISTS (SELECT FROM bastide.reader WHERE relation = {}) THEN GRANT SELECT ON TABLE {} TO {}; END IF; END",
+        name(relation),
+        relation,
+        context::bastide_owner()
+    ))
+}
+
 /// Whether somebody else owns the relation.
 fn foreign(relation: &QualifiedName) -> Sql {
     sql!(

@@ -1,7 +1,7 @@
 //! A view that reads with the rights, and under the policies, of whoever asks.
 
 use bastide_catalog::Catalog;
-use bastide_sql::{Ident, Literal, QualifiedName, Sql, join, sql};
+use bastide_sql::{Ident, Literal, QualifiedName, join, sql};
 use serde::{Deserialize, Serialize};
 
 use crate::Script;
@@ -32,21 +32,21 @@ impl SecureView {
     /// Options keep the order they were set in, and `pg_dump` prints it; where the option was there already, the whole
     /// list is set again.
     pub(super) fn inverse(&self) -> Script {
-        let mut statements = Vec::new();
-        if self.previous.is_none() {
-            statements.push(sql!("ALTER VIEW {} RESET (security_invoker)", self.view));
-        } else {
-            let options: Vec<(Sql, Literal)> = self
-                .options
-                .iter()
-                .filter_map(|option| option.split_once('='))
-                .map(|(name, value)| (sql!("{}", Ident::derived(name, "")), Literal::text(value)))
-                .collect();
-            let names = options.iter().map(|(name, _)| name);
-            statements.push(sql!("ALTER VIEW {} RESET ({})", self.view, join(names, ", ")));
-            let settings = options.iter().map(|(name, value)| sql!("{} = {}", name, value));
-            statements.push(sql!("ALTER VIEW {} SET ({})", self.view, join(settings, ", ")));
+        let mut options: Vec<(&str, &str)> =
+            self.options.iter().filter_map(|option| option.split_once('=')).collect();
+        let Some(previous) = &self.previous else {
+            return Script::unlocked(vec![sql!("ALTER VIEW {} RESET (security_invoker)", self.view)]);
+        };
+        if options.is_empty() {
+            options.push(("security_invoker", previous));
         }
+        let names = options.iter().map(|(name, _)| Ident::derived(name, ""));
+        let settings =
+            options.iter().map(|(name, value)| sql!("{} = {}", Ident::derived(name, ""), Literal::text(*value)));
+        let statements = vec![
+            sql!("ALTER VIEW {} RESET ({})", self.view, join(names, ", ")),
+            sql!("ALTER VIEW {} SET ({})", self.view, join(settings, ", ")),
+        ];
         Script::unlocked(statements)
     }
 
