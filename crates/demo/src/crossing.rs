@@ -27,22 +27,33 @@ pub struct CrossingError {
 /// # Errors
 /// When the server cannot be talked to at all; everything it answers is judged, not an error.
 pub async fn try_to_cross(base: &str, log_ins: &[LogIn; 2]) -> Result<CrossingCheck, CrossingError> {
-    let mut probe = Probe { base, client: Client::new(), check: CrossingCheck { answered: 0, refused: 0, crossed: Vec::new() } };
+    let mut probe = Probe {
+        base,
+        client: Client::new(),
+        check: CrossingCheck { answered: 0, refused: 0, crossed: Vec::new() },
+    };
     let mut tokens = Vec::new();
     let mut orders: Vec<Vec<String>> = Vec::new();
     for log_in in log_ins {
         let body = json!({ "email": log_in.email, "password": DEMO_PASSWORD });
-        let (status, answer) = probe.ask(Method::POST, "/api/v1/auth/merchant/login", None, Some(&body)).await?;
+        let (status, answer) =
+            probe.ask(Method::POST, "/api/v1/auth/merchant/login", None, Some(&body)).await?;
         let token = answer["token"].as_str().unwrap_or_default().to_owned();
-        probe.expect(status == StatusCode::OK && !token.is_empty(), || format!("{} cannot sign in: {status}", log_in.email));
+        probe.expect(status == StatusCode::OK && !token.is_empty(), || {
+            format!("{} cannot sign in: {status}", log_in.email)
+        });
 
         let products = format!("/api/v1/storefront/{}/products?limit=100", log_in.merchant);
         let (status, answer) = probe.ask(Method::GET, &products, None, None).await?;
-        probe.expect(status == StatusCode::OK && !ids(&answer).is_empty(), || format!("GET {products} without products: {status}"));
+        probe.expect(status == StatusCode::OK && !ids(&answer).is_empty(), || {
+            format!("GET {products} without products: {status}")
+        });
 
         let path = format!("/api/v1/admin/{}/orders?limit=100", log_in.merchant);
         let (status, answer) = probe.ask(Method::GET, &path, Some(&token), None).await?;
-        probe.expect(status == StatusCode::OK && !ids(&answer).is_empty(), || format!("GET {path} without orders: {status}"));
+        probe.expect(status == StatusCode::OK && !ids(&answer).is_empty(), || {
+            format!("GET {path} without orders: {status}")
+        });
         orders.push(ids(&answer));
         tokens.push(token);
     }
@@ -52,9 +63,14 @@ pub async fn try_to_cross(base: &str, log_ins: &[LogIn; 2]) -> Result<CrossingCh
     for (mine, other) in [(0, 1), (1, 0)] {
         let (me, them) = (&log_ins[mine], &log_ins[other]);
         let path = format!("/api/v1/admin/{}/orders", them.merchant);
-        for (token, why) in [(Some(tokens[mine].as_str()), "another merchant's token"), (None, "no token"), (Some("forged.token"), "a forged token")] {
+        for (token, why) in [
+            (Some(tokens[mine].as_str()), "another merchant's token"),
+            (None, "no token"),
+            (Some("forged.token"), "a forged token"),
+        ] {
             let (status, answer) = probe.ask(Method::GET, &path, token, None).await?;
-            let refused = matches!(status, StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED) && ids(&answer).is_empty();
+            let refused =
+                matches!(status, StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED) && ids(&answer).is_empty();
             probe.refuse(refused, || format!("GET {path} with {why} answered {status}"));
         }
         let body = json!({ "email": me.email, "password": "wrong" });
@@ -64,12 +80,16 @@ pub async fn try_to_cross(base: &str, log_ins: &[LogIn; 2]) -> Result<CrossingCh
     // The path names one merchant and the header another.
     let path = format!("/api/v1/admin/{}/orders", log_ins[0].merchant);
     let (status, answer) = probe.ask_as_tenant(&path, &tokens[0], log_ins[1].merchant).await?;
-    probe.refuse(status == StatusCode::NOT_FOUND && ids(&answer).is_empty(), || format!("GET {path} with X-Tenant-ID of another answered {status}"));
+    probe.refuse(status == StatusCode::NOT_FOUND && ids(&answer).is_empty(), || {
+        format!("GET {path} with X-Tenant-ID of another answered {status}")
+    });
     // What injected SQL would look like in a path.
     for slug in ["%27%20OR%20true--", "no-such-shop", "atelier-lumiere%00"] {
         let path = format!("/api/v1/storefront/{slug}/products");
         let (status, answer) = probe.ask(Method::GET, &path, None, None).await?;
-        probe.refuse(status.is_client_error() && ids(&answer).is_empty(), || format!("GET {path} answered {status}"));
+        probe.refuse(status.is_client_error() && ids(&answer).is_empty(), || {
+            format!("GET {path} answered {status}")
+        });
     }
     Ok(probe.check)
 }
@@ -99,7 +119,12 @@ impl Probe<'_> {
         answer(url, request).await
     }
 
-    async fn ask_as_tenant(&self, path: &str, token: &str, tenant: &str) -> Result<(StatusCode, Value), CrossingError> {
+    async fn ask_as_tenant(
+        &self,
+        path: &str,
+        token: &str,
+        tenant: &str,
+    ) -> Result<(StatusCode, Value), CrossingError> {
         let url = format!("{}{path}", self.base);
         let request = self.client.get(&url).bearer_auth(token).header("X-Tenant-ID", tenant);
         answer(url, request).await

@@ -111,7 +111,7 @@ INSERT INTO public.orders (id, merchant_id, merchant_code, customer_id, number, 
     SELECT n, CASE WHEN kind IN ('two sellers', 'lost') THEN NULL WHEN kind = 'stranger' OR at >= '2025-01-01 00:00+00' THEN merchant.id END,
            CASE WHEN at < '2025-01-01 00:00+00' THEN 'M-' || lpad((CASE WHEN pg_temp.unit('code', n) < 0.03 THEN 1 + pg_temp.below('code2', n, merchants) ELSE m END)::text, 4, '0') END,
            CASE WHEN kind IN ('two sellers', 'lost') OR (kind = 'plain' AND pg_temp.unit('guest', n) < 0.15) THEN NULL
-                WHEN kind = 'stranger' THEN 1 + m % merchants + merchants * pg_temp.below('buyer', n, customers / merchants)
+                WHEN kind = 'stranger' THEN 1 + m % merchants   -- the first customer of the next shop, who reviews and wishes nothing
                 ELSE m + merchants * pg_temp.below('buyer', n, customers / merchants) END,
            'S-' || 100000 + n,
            (CASE WHEN pg_temp.unit('state', n) < 0.04 THEN 'cancelled' WHEN pg_temp.unit('state', n) < 0.06 THEN 'refunded'
@@ -135,9 +135,9 @@ INSERT INTO public.payments (id, order_id, paid_at, amount_cents, provider, refe
 -- What customers say and want. A few want what another shop sells.
 INSERT INTO public.wishlists (id, customer_id, product_id, added_at)
     SELECT n, c, 1 + (c - 1 + CASE WHEN n % 900 = 0 THEN 1 ELSE 0 END) % merchants + merchants * pg_temp.below('wish', n, products / merchants), opened + pg_temp.unit('wished', n) * open_for
-    FROM size, LATERAL generate_series(1, customers / 3) AS n, LATERAL (SELECT 1 + pg_temp.below('wisher', n, customers) AS c) a;
+    FROM size, LATERAL generate_series(1, customers / 3) AS n, LATERAL (SELECT 1 + merchants + pg_temp.below('wisher', n, customers - merchants) AS c) a;
 INSERT INTO public.reviews (id, product_id, customer_id, merchant_ref, stars, body)
-    SELECT n, p, CASE WHEN pg_temp.unit('known', n) < 0.7 THEN m + merchants * pg_temp.below('reviewer', n, customers / merchants) END,
+    SELECT n, p, CASE WHEN pg_temp.unit('known', n) < 0.7 THEN m + merchants * (1 + pg_temp.below('reviewer', n, customers / merchants - 1)) END,
            CASE WHEN pg_temp.unit('ref', n) < 0.5 THEN merchant.id::text END, 1 + pg_temp.below('stars', n, 5),
            pg_temp.one_of('says', n, ARRAY['Lovely.', 'As described.', 'Arrived late, still happy.', 'My dog liked it, too.', ''])
     FROM size, LATERAL generate_series(1, products) AS n, LATERAL (SELECT 1 + pg_temp.below('reviewed', n, products) AS p) a,

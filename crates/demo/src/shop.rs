@@ -61,17 +61,25 @@ impl LegacyShop {
         // One statement at a time: DROP and CREATE DATABASE refuse to run in a transaction.
         for statement in [
             sql!("DROP DATABASE IF EXISTS {} WITH (FORCE)", database),
-            sql!("DROP ROLE IF EXISTS {}, {}", Ident::constant("bastide_app"), Ident::constant("bastide_owner")),
+            sql!(
+                "DROP ROLE IF EXISTS {}, {}",
+                Ident::constant("bastide_app"),
+                Ident::constant("bastide_owner")
+            ),
             sql!("DROP ROLE IF EXISTS {}, {}", owner, Ident::constant(LEGACY_LOGIN)),
             sql!("CREATE ROLE {} NOLOGIN", owner),
             sql!("CREATE ROLE {} LOGIN", Ident::constant(LEGACY_LOGIN)),
             sql!("CREATE DATABASE {} OWNER {}", database, owner),
         ] {
-            maintenance.batch_execute(statement.as_str()).await.map_err(failed("create the shop's database and roles"))?;
+            maintenance
+                .batch_execute(statement.as_str())
+                .await
+                .map_err(failed("create the shop's database and roles"))?;
         }
         let target = server.with_database(database.as_str());
         let mut client = target.connect("bastide demo").await?;
-        let take_over = sql!("ALTER SCHEMA {} OWNER TO {}; SET ROLE {}", Ident::constant("public"), owner, owner);
+        let take_over =
+            sql!("ALTER SCHEMA {} OWNER TO {}; SET ROLE {}", Ident::constant("public"), owner, owner);
         client.batch_execute(take_over.as_str()).await.map_err(failed("hand the schema to its owner"))?;
         client.batch_execute(SCHEMA).await.map_err(failed("create the shop's tables"))?;
         client.batch_execute("RESET ROLE").await.map_err(failed("become superuser again"))?;
@@ -136,7 +144,8 @@ mod tests {
     async fn a_nonsense_scale_is_refused_before_anything_happens() {
         let target = Target::parse("postgresql://nobody@127.0.0.1:1/none").unwrap();
         for scale in [0.0, -1.0, f64::NAN, 1e6] {
-            let error = LegacyShop { seed: 1, scale }.create(&target, &Ident::constant("x")).await.unwrap_err();
+            let error =
+                LegacyShop { seed: 1, scale }.create(&target, &Ident::constant("x")).await.unwrap_err();
             assert!(matches!(error, ShopError::Scale(_)));
         }
     }

@@ -43,7 +43,10 @@ struct Checked<'a> {
 }
 
 pub(crate) async fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Exit> {
-    let folder = args.data_dir.clone().unwrap_or_else(|| bastide_postgres::default_data_dir().join("demo"));
+    let folder = match &args.data_dir {
+        Some(folder) => folder.clone(),
+        None => bastide_postgres::default_data_dir()?.join("demo"),
+    };
     claim(&folder)?;
     let begun = Instant::now();
     context.printer.note("starting a private PostgreSQL");
@@ -114,8 +117,8 @@ async fn play(
 
     lookups(&target).await?;
     let login =
-        bastide_engine::app_login(&place).await?.context("the run did not leave the application's login")?;
-    let app = bastide_server::App::connect(&login).await?;
+        bastide_engine::login_of_newest_run(&place).await?.context("the run did not leave the application's login")?;
+    let app = serve::app(&login).await?;
     if args.check {
         let crossing = check(app).await?;
         let isolated = verdict.is_some_and(Verdict::isolated) && crossing.crossed.is_empty();
@@ -164,7 +167,7 @@ async fn migrate(context: &Context, place: &Place) -> anyhow::Result<bastide_eng
 
 /// The platform's own look-ups on top of what migrating yields.
 async fn lookups(target: &Target) -> anyhow::Result<()> {
-    let owner = target.connect().await?;
+    let owner = target.connect("bastide").await?;
     owner
         .batch_execute("SET bastide.app_role = 'bastide_app'")
         .await

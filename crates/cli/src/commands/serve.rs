@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
+use bastide_connect::Target;
+use bastide_server::{App, AppConfig, SessionKey};
+use bastide_tenancy::{PoolConfig, TenantPool};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -25,10 +28,20 @@ pub(crate) async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<E
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}; choose another address with --listen"))?;
-    let app = bastide_server::App::connect(&target).await?;
+    let app = self::app(&target).await?;
     context.printer.note(&format!("serving on http://{}", listener.local_addr()?));
     bastide_server::serve(listener, app, stopped()).await?;
     Ok(Exit::Done)
+}
+
+/// The platform over a pool that the server's own login feeds; refuses a login that row security does not bind.
+pub(crate) async fn app(login: &Target) -> anyhow::Result<App> {
+    let pool = TenantPool::connect(login, PoolConfig::default()).await?;
+    let session_key = match std::env::var("BASTIDE_SESSION_KEY") {
+        Ok(key) if !key.is_empty() => SessionKey::from_text(&key).map_err(|error| Unusable(format!("BASTIDE_SESSION_KEY: {error}")))?,
+        _ => SessionKey::random(),
+    };
+    Ok(App::new(pool, AppConfig { session_key, ..AppConfig::default() }))
 }
 
 /// Resolves at the first Ctrl-C or SIGTERM.

@@ -346,7 +346,7 @@ fn seed(listener: usize, update: &Sql) -> Sql {
 fn hand_on(node: usize) -> Sql {
     sql!(
         "    INSERT INTO {} SELECT DISTINCT bastide_round, q.rid FROM {} AS q JOIN {} AS y ON y.rid = q.rid
-      WHERE q.round >= bastide_begun AND q.round < bastide_round AND (bastide_down OR NOT y.conflict);
+      WHERE q.round >= bastide_begun AND q.round < bastide_round AND y.stratum = bastide_stratum - 1 AND (bastide_down OR NOT y.conflict);
     GET DIAGNOSTICS bastide_rows = ROW_COUNT;
     IF bastide_rows > 0 THEN bastide_fresh[{}] := true; END IF;
 ",

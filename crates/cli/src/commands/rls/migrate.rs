@@ -40,7 +40,7 @@ pub(crate) async fn run(
                 std::fs::read_to_string(file).map_err(|e| Unusable(format!("--plan {}: {e}", shown())))?;
             let reviewed = read_plan(&text).with_context(shown)?;
             let made =
-                bastide_engine::make_plan(&target, &reviewed.config(), &|event| progress.event(event)).await;
+                bastide_engine::make_plan(&target, &reviewed.config, &|event| progress.event(event)).await;
             progress.end();
             let plan = made?;
             reviewed.check(&plan).with_context(shown)?;
@@ -165,7 +165,7 @@ pub(crate) async fn held_rows_of(
     target: &bastide_connect::Target,
     run: uuid::Uuid,
 ) -> anyhow::Result<Vec<(String, u64)>> {
-    let client = target.connect().await?;
+    let client = target.connect("bastide").await?;
     let sql = "SELECT relation, count(*) FROM bastide.held WHERE run_id = $1 AND restored_at IS NULL GROUP BY 1 ORDER BY 1";
     let there = client
         .query_one("SELECT to_regclass('bastide.held') IS NOT NULL", &[])

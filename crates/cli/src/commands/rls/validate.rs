@@ -14,7 +14,7 @@ pub(crate) async fn run(context: &Context, role: Option<Ident>, production: bool
         (Some(login), _) => Some(login),
         (None, Some(_)) => None,
         // The login of the newest run, when its password is in this state folder.
-        (None, None) => bastide_engine::app_login(&context.place()?).await?,
+        (None, None) => bastide_engine::login_of_newest_run(&context.place()?).await?,
     };
     let app = match (&login, &role) {
         (Some(login), _) => App::Login(login),
@@ -26,7 +26,7 @@ pub(crate) async fn run(context: &Context, role: Option<Ident>, production: bool
             .into());
         }
     };
-    let mut owner = target.connect().await?;
+    let mut owner = target.connect("bastide").await?;
     let verdict = verify(&mut owner, app, Options { production, ..Options::default() }).await?;
     context.printer.result(&verdict, || bastide_report::verdict(&verdict))?;
     Ok(if verdict.isolated() { Exit::Done } else { Exit::Findings })

@@ -1,0 +1,6 @@
+//! The binary, from outside: as its users run it.
+
+mod bastide;
+mod errors;
+mod real_databases;
+mod shop;

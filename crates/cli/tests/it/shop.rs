@@ -1,0 +1,88 @@
+//! The legacy shop, as the demo does it but smaller: dirty in every way, migrated all the way there and all the way back.
+
+use bastide_demo::LegacyShop;
+use bastide_sql::Ident;
+use bastide_testkit::{Database, Server, diff, template};
+
+use crate::bastide::Bastide;
+
+const ROOT: [&str; 3] = ["--accept-defaults", "--tenant-root", "public.merchants"];
+
+async fn shop() -> (Server, Database) {
+    let version = concat!(include_str!("../../../../fixtures/legacy/shop/schema.sql"), include_str!("../../../demo/src/fill.sql"));
+    template("shop", version, async |db| {
+        let maintenance = bastide_connect::Target::parse(&db.url()).unwrap().with_database("postgres");
+        let shop = LegacyShop { seed: 1, scale: 0.03 };
+        shop.create(&maintenance, &Ident::constant("shop")).await.unwrap();
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_legacy_shop_there_and_back() {
+    let (_server, db) = shop().await;
+    let (dump, columns) = (db.schema_dump().await, db.columns().await);
+    let rows = db.fingerprints_of(&columns).await;
+    let bastide = Bastide::on(db.url());
+    let summary = bastide.run(&[&["rls", "migrate", "--yes", "--format", "json"][..], &ROOT].concat()).expect(0).json();
+    assert!(summary["rows_assigned"].as_u64().unwrap() > 5_000, "{summary:#}");
+    assert!(summary["rows_quarantined"].as_u64().unwrap() > 0, "{summary:#}");
+    assert_eq!(summary["probes_failed"], 0);
+
+    // Assigned rows are right: the generator's truth is that number n belongs to merchant 1 + (n - 1) % merchants.
+    let wrong = "WITH m AS (SELECT count(*) AS n FROM storefront_configs),
+        truth AS (SELECT c.merchant_id, c.id FROM storefront_configs c)
+        SELECT count(*)::text FROM (
+            SELECT p.merchant_id, t.merchant_id AS true FROM products p, m, truth t WHERE t.id = 1 + (p.id - 1) % m.n
+            UNION ALL SELECT c.tenant_id, t.merchant_id FROM customers c, m, truth t WHERE t.id = 1 + (c.id - 1) % m.n
+            UNION ALL SELECT c.merchant_id, t.merchant_id FROM categories c, m, truth t WHERE t.id = 1 + (c.id - 1) % m.n
+        ) x WHERE x.merchant_id <> x.true AND x.merchant_id IN (SELECT merchant_id FROM truth)";
+    assert_eq!(db.query_one_text(wrong).await, "0", "no row went to the wrong merchant");
+    let untouched = "SELECT count(*)::text FROM orders WHERE updated_at > now() - interval '1 hour'";
+    assert_eq!(db.query_one_text(untouched).await, "0", "the updated_at trigger did not fire");
+
+    // The legacy application goes on writing, and its rows get their tenant.
+    db.execute("SET ROLE shop_legacy; INSERT INTO orders (customer_id, number, currency) SELECT customer_id, 'S-new', currency FROM orders WHERE merchant_id IS NOT NULL AND customer_id IS NOT NULL AND number = (SELECT max(number) FROM orders WHERE customer_id IS NOT NULL AND status = 'delivered')").await;
+    let given = "SELECT (o.merchant_id = c.tenant_id)::text FROM orders o JOIN customers c ON c.id = o.customer_id WHERE number = 'S-new'";
+    assert_eq!(db.query_one_text(given).await, "true");
+    db.execute("DELETE FROM orders WHERE number = 'S-new'").await;
+
+    bastide.run(&["rls", "validate"]).expect(0);
+    let cut = bastide.run(&["rls", "cutover", "--yes", "--format", "json"]).expect(0).json();
+    assert!(cut["rows_held"].as_u64().unwrap() > 0, "rows of crossing links are held aside: {cut:#}");
+    bastide.run(&["rls", "validate"]).expect(0);
+    bastide.run(&["rls", "status"]).expect(0);
+    bastide.run(&["rls", "report"]).expect(0);
+    bastide.run(&["rls", "rollback", "--yes"]).expect(0);
+
+    assert_eq!(db.schema_dump().await, dump, "the schema is as it was");
+    let after = db.fingerprints_of(&columns).await;
+    assert_eq!(after, rows, "{}", diff(&rows, &after));
+    let roles = "SELECT count(*)::text FROM pg_roles WHERE rolname IN ('bastide_app', 'bastide_owner')";
+    assert_eq!(db.query_one_text(roles).await, "0", "the run's roles are gone");
+}
+
+#[tokio::test]
+async fn without_answers_the_run_stops_before_it_changes_anything() {
+    let (_server, db) = shop().await;
+    let dump = db.schema_dump().await;
+    let bastide = Bastide::on(db.url());
+    let ran = bastide.run(&["rls", "migrate", "--yes", "--tenant-root", "public.merchants"]).expect(2);
+    assert!(ran.stdout.contains("open  "), "{}", ran.stdout);
+    assert!(ran.stderr.contains("--accept-defaults"), "{}", ran.stderr);
+    assert_eq!(db.schema_dump().await, dump);
+
+    // Answered in the plan file, it goes on; planning again keeps the answers.
+    bastide.run(&["rls", "plan", "--tenant-root", "public.merchants"]).expect(2);
+    let file = bastide.path().join("plan.toml");
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    let defaults: Vec<String> = text.lines().filter_map(|line| line.strip_prefix("default = ")).map(str::to_owned).collect();
+    for default in &defaults {
+        text = text.replacen("answer = \"\"", &format!("answer = {default}"), 1);
+    }
+    std::fs::write(&file, text).unwrap();
+    bastide.run(&["rls", "plan", "--tenant-root", "public.merchants"]).expect(0);
+    bastide.run(&["rls", "migrate", "--yes", "--verify-backup", "list", "--plan", file.to_str().unwrap()]).expect(0);
+    bastide.run(&["rls", "rollback", "--yes"]).expect(0);
+    assert_eq!(db.schema_dump().await, dump);
+}
