@@ -27,7 +27,7 @@ impl Fragment for Dollar<'_> {
     fn write_sql(&self, out: &mut String) {
         let mut tag = "$bastide$".to_owned();
         while self.0.as_str().contains(&tag) {
-            tag.insert_str(tag.len() - 1, "_");
+            tag.insert(tag.len() - 1, '_');
         }
         for part in [tag.as_str(), self.0.as_str(), tag.as_str()] {
             out.push_str(part);
