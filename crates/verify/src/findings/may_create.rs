@@ -27,14 +27,16 @@ fn run(posture: &Posture) -> Vec<Weakness> {
                 sql!("REVOKE CREATE ON DATABASE {} FROM {}", posture.catalog.server.database, from),
             ),
         };
-        found.push(Weakness::new(Severity::Warning, object, message, mend));
+        // What PUBLIC has is what databases from before PostgreSQL 15 come with, and legacy logins may build on it.
+        let severity = if creation.through_public { Severity::Info } else { Severity::Warning };
+        found.push(Weakness::new(severity, object, message, mend));
     }
     found
 }
 
 #[cfg(test)]
 mod tests {
-    use super::CHECK;
+    use super::{CHECK, Severity};
     use crate::{findings::found, posture::{Creation, fixture}};
 
     #[test]
@@ -44,6 +46,7 @@ mod tests {
             posture.creations.push(Creation { schema: None, through_public: false });
         });
         assert_eq!(bad[0].mend, r#"REVOKE CREATE ON SCHEMA "public" FROM PUBLIC;"#);
+        assert_eq!((bad[0].severity, bad[1].severity), (Severity::Info, Severity::Warning));
         assert_eq!(bad[1].mend, r#"REVOKE CREATE ON DATABASE "shop" FROM "bastide_app";"#);
     }
 

@@ -16,8 +16,12 @@ fn run(posture: &Posture) -> Vec<Weakness> {
     for (table, _) in posture.scoped_tables() {
         for rule in &table.rules {
             let message = format!("its rule `{rule}` adds statements that run as `{}`", table.owner);
+            // Among scoped tables the policies stand there too, and bind the owner unless it bypasses them.
+            let touched = posture.rule_touches.get(&(table.name.clone(), rule.clone()));
+            let inside = touched.is_some_and(|names| names.iter().all(|name| posture.is_scoped(name)));
+            let severity = if inside { Severity::Info } else { Severity::Warning };
             let mend = sql!("DROP RULE {} ON {}", rule, table.name);
-            found.push(Weakness::new(Severity::Warning, &table.name, message, mend));
+            found.push(Weakness::new(severity, &table.name, message, mend));
         }
     }
     found
@@ -26,12 +30,22 @@ fn run(posture: &Posture) -> Vec<Weakness> {
 #[cfg(test)]
 mod tests {
     use super::CHECK;
-    use crate::{findings::found, posture::fixture};
+    use crate::{Severity, findings::found, posture::fixture};
 
     #[test]
     fn a_rule_on_a_scoped_table_is_found() {
         let bad = found(&CHECK, |posture| fixture::spoil(posture, "orders").rules.push(fixture::ident("copy")));
         assert_eq!(bad[0].mend, r#"DROP RULE "copy" ON "public"."orders";"#);
+    }
+
+    #[test]
+    fn one_among_scoped_tables_is_informational() {
+        let mild = found(&CHECK, |posture| {
+            fixture::spoil(posture, "orders").rules.push(fixture::ident("route"));
+            let rule = (fixture::public("orders"), fixture::ident("route"));
+            posture.rule_touches.insert(rule, vec![fixture::public("lines")]);
+        });
+        assert_eq!(mild[0].severity, Severity::Info);
     }
 
     #[test]

@@ -262,6 +262,7 @@ pub(crate) fn sound() -> Posture {
         ],
         expected_context_body: BODY.to_owned(),
         expected_setter_bodies: vec!["BEGIN ATOMIC …".to_owned()],
+        rule_touches: BTreeMap::new(),
         presets: Vec::new(),
         creations: Vec::new(),
         owned: Vec::new(),

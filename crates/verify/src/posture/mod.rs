@@ -45,6 +45,8 @@ pub(crate) struct Posture {
     pub(crate) expected_context_body: String,
     /// The bodies `bastide.set_tenant` may have: one for each type of tenant column.
     pub(crate) expected_setter_bodies: Vec<String>,
+    /// The relations each rewrite rule names, by table and rule.
+    pub(crate) rule_touches: BTreeMap<(QualifiedName, Ident), Vec<QualifiedName>>,
     /// `ALTER ROLE`/`ALTER DATABASE … SET` that apply to one of `roles`.
     pub(crate) presets: Vec<Preset>,
     pub(crate) creations: Vec<Creation>,
@@ -118,11 +120,12 @@ impl Posture {
         self.reads(view).into_iter().filter(|name| self.is_scoped(name)).collect()
     }
 
-    /// The tenant root is scoped by its own key: no foreign key makes its tenant column somebody else's.
+    /// The tenant root is scoped by its own key: no foreign key makes that column alone somebody else's. (A composite one
+    /// may hold it: a root that points at one of its tenant's rows closes a circle.)
     pub(crate) fn is_root(&self, table: &Table) -> bool {
         let Some(scoped) = self.scoped.get(&table.name) else { return false };
         let own_key = table.keys.iter().any(|key| key.columns == [scoped.tenant_column.clone()]);
-        own_key && !table.foreign_keys.iter().any(|link| self.carries_tenant(table, link))
+        own_key && !table.foreign_keys.iter().any(|link| link.columns == [scoped.tenant_column.clone()])
     }
 
     /// Whether a foreign key between scoped tables compares the tenants too.

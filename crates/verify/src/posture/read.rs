@@ -36,6 +36,7 @@ impl Posture {
         let (reach, kept) = rights::reach(&transaction, &names).await?;
         let callable = rights::callable(&transaction, &names).await?;
         let context_readers = context_readers(&transaction).await?;
+        let rule_touches = rule_touches(&transaction).await?;
         let presets = rights::presets(&transaction, &names).await?;
         let creations = rights::creations(&transaction, &names).await?;
         let owned = rights::owned(&transaction, &names).await?;
@@ -58,6 +59,7 @@ impl Posture {
             functions,
             expected_context_body,
             expected_setter_bodies,
+            rule_touches,
             presets,
             creations,
             owned,
@@ -198,6 +200,33 @@ async fn context_readers(
         .await
         .map_err(VerifyError::reading("the bodies of functions"))?;
     rows.iter().map(function_name).collect()
+}
+
+/// What the rules of tables name, from their dependencies: a rule's text is never read.
+async fn rule_touches(
+    transaction: &Transaction<'_>,
+) -> Result<BTreeMap<(QualifiedName, Ident), Vec<QualifiedName>>, VerifyError> {
+    let rows = transaction
+        .query(
+            "SELECT DISTINCT n.nspname::text, c.relname::text, r.rulename::text, tn.nspname::text, t.relname::text
+             FROM pg_rewrite r
+             JOIN pg_class c ON c.oid = r.ev_class AND c.relkind IN ('r', 'p')
+             JOIN pg_namespace n ON n.oid = c.relnamespace
+             JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+                             AND d.refclassid = 'pg_class'::regclass
+             JOIN pg_class t ON t.oid = d.refobjid AND t.relkind <> 'S'
+             JOIN pg_namespace tn ON tn.oid = t.relnamespace",
+            &[],
+        )
+        .await
+        .map_err(VerifyError::reading("the rewrite rules"))?;
+    let mut touches = BTreeMap::<_, Vec<_>>::new();
+    for row in &rows {
+        let name = |at: usize| Ident::new(row.get::<_, String>(at));
+        let rule = (QualifiedName::new(name(0)?, name(1)?), name(2)?);
+        touches.entry(rule).or_default().push(QualifiedName::new(name(3)?, name(4)?));
+    }
+    Ok(touches)
 }
 
 pub(super) fn function_name(row: &Row) -> Result<(QualifiedName, Sql), VerifyError> {

@@ -150,7 +150,7 @@ const BREACHES: &[Breach] = &[
     ),
     role("owns a table", "BST-012", true, "CREATE TABLE mine (id int); ALTER TABLE mine OWNER TO bastide_app", ""),
     role("member of the owner", "BST-013", true, "GRANT shop TO bastide_app", "REVOKE shop FROM bastide_app"),
-    breach("CREATE for PUBLIC", "BST-014", "public", false, "GRANT CREATE ON SCHEMA public TO PUBLIC"),
+    breach("CREATE granted", "BST-014", "public", false, "GRANT CREATE ON SCHEMA public TO bastide_app"),
     role(
         "may switch triggers off",
         "BST-015",
@@ -302,6 +302,12 @@ const DECOYS: &[(&str, &str)] = &[
     ("an IMMUTABLE helper without the context", "CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT n * 2'"),
     ("an enum, a domain, a sequence", "CREATE TYPE mood AS ENUM ('ok'); CREATE DOMAIN qty AS int; CREATE SEQUENCE s;
       GRANT USAGE ON SEQUENCE s TO bastide_app"),
+    ("CREATE for PUBLIC, as before PostgreSQL 15", "GRANT CREATE ON SCHEMA public TO PUBLIC"),
+    (
+        "a rule among scoped tables",
+        "CREATE RULE routed AS ON INSERT TO notes WHERE NEW.body = 'old' DO INSTEAD
+             INSERT INTO notes_archive VALUES (NEW.id, NEW.tenant_id, NEW.body)",
+    ),
     ("a publication", "CREATE PUBLICATION feed FOR TABLE orders"),
     ("default privileges for somebody else", "ALTER DEFAULT PRIVILEGES FOR ROLE shop GRANT SELECT ON TABLES TO staff"),
     ("a harmless setting", "ALTER DATABASE current SET bastide.note = 'x'"),
