@@ -62,6 +62,16 @@ async fn a_table_without_a_filter_is_found_by_the_probe() {
 }
 
 #[tokio::test]
+async fn a_login_that_may_not_read_the_list_is_compared_with_the_policies() {
+    let (_server, database) = notes::database().await;
+    database.execute("REVOKE SELECT ON bastide.scoped_tables FROM PUBLIC").await;
+    pool(&database, small(1)).await.ping().await.unwrap();
+    database.execute("ALTER TABLE public.\"Notes\" DISABLE ROW LEVEL SECURITY").await;
+    let unfiltered = Unbound::Unfiltered { login: "app".to_owned(), table: "public.\"Notes\"".to_owned() };
+    assert_eq!(refusal(&database, "app", "app").await, unfiltered);
+}
+
+#[tokio::test]
 async fn a_preset_context_is_refused() {
     let (_server, database) = notes::database().await;
     database.execute("ALTER ROLE app SET bastide.tenant = '2'").await;
