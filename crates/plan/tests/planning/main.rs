@@ -1,4 +1,6 @@
 //! Planning against real schemas, with what it asks about measured on a real server.
 
 mod legacy;
+mod migrated;
+mod run;
 mod survey;
