@@ -171,18 +171,35 @@ async fn restored(
     path: &Path,
     before: &Before,
 ) -> Result<(), EngineError> {
-    let scratch = Ident::derived("bastide_verify_", &uuid::Uuid::new_v4().simple().to_string()[..12]);
+    drop_scratch(guard).await?;
+    let scratch = scratch(guard).await?;
     let doing = "making the scratch database that the backup is restored into";
     let create = sql!("CREATE DATABASE {} TEMPLATE template0", scratch);
     guard.client().batch_execute(create.as_str()).await.map_err(EngineError::server(doing))?;
     let outcome = counted(guard, pg_restore, path, &scratch, before).await;
-    let drop = sql!("DROP DATABASE {} WITH (FORCE)", scratch);
+    drop_scratch(guard).await?;
+    outcome
+}
+
+/// Also for what a killed run left behind.
+pub(crate) async fn drop_scratch(guard: &MigrationGuard) -> Result<(), EngineError> {
+    let drop = sql!("DROP DATABASE IF EXISTS {} WITH (FORCE)", scratch(guard).await?);
     guard
         .client()
         .batch_execute(drop.as_str())
         .await
-        .map_err(EngineError::server("dropping the scratch database"))?;
-    outcome
+        .map_err(EngineError::server("dropping the scratch database"))
+}
+
+/// One per database, and the lock lets one run at a time use it.
+async fn scratch(guard: &MigrationGuard) -> Result<Ident, EngineError> {
+    let oid: u32 = guard
+        .client()
+        .query_one("SELECT oid FROM pg_database WHERE datname = current_database()", &[])
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(EngineError::server("naming the scratch database"))?;
+    Ok(Ident::derived("bastide_verify_", &oid.to_string()))
 }
 
 async fn counted(

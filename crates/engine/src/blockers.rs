@@ -19,7 +19,8 @@ pub(crate) async fn blockers(client: &Client, script: &Script) -> Vec<String> {
     }
 }
 
-/// Row locks are not in pg_locks, so where no table lock conflicts, whoever writes to the table is named instead.
+/// Row locks are not in pg_locks, so where no table lock conflicts, whoever writes to the table is named instead. A
+/// concurrent index build waits for every old transaction, whatever it touches: they come last.
 const QUERY: &str = "
 WITH RECURSIVE wanted(oid) AS (
     SELECT pg_catalog.to_regclass(name)::oid FROM unnest($1::text[]) AS name
@@ -33,14 +34,19 @@ WITH RECURSIVE wanted(oid) AS (
        AND l.relation IN (SELECT w.oid FROM wanted w)
        AND (l.mode = ANY($2::text[]) OR l.mode IN ('RowExclusiveLock', 'RowShareLock'))
      GROUP BY l.pid
+), named AS (
+    SELECT h.pid FROM holders h WHERE h.conflicts OR NOT EXISTS (SELECT 1 FROM holders o WHERE o.conflicts)
+  UNION ALL
+    SELECT o.pid FROM pg_stat_activity o
+     WHERE o.datname = current_database() AND o.pid <> pg_backend_pid() AND NOT EXISTS (SELECT 1 FROM holders)
+       AND o.xact_start < clock_timestamp() - interval '1 second'
 )
 SELECT format('pid %s (%s%s, in a transaction for %s s%s)',
               a.pid, coalesce(a.usename, a.backend_type),
               CASE WHEN a.application_name <> '' THEN ', ' || a.application_name ELSE '' END,
               coalesce(round(extract(epoch FROM clock_timestamp() - a.xact_start))::text, '?'),
               CASE WHEN a.query <> '' THEN ': ' || left(regexp_replace(regexp_replace(a.query, '''[^'']*''?', '''…''', 'g'), '\\s+', ' ', 'g'), 60) ELSE '' END)
-  FROM holders h JOIN pg_stat_activity a USING (pid)
- WHERE h.conflicts OR NOT EXISTS (SELECT 1 FROM holders o WHERE o.conflicts)
+  FROM named n JOIN pg_stat_activity a USING (pid)
  ORDER BY a.xact_start NULLS LAST
  LIMIT 3";
 

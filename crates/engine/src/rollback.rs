@@ -5,8 +5,8 @@ use bastide_plan::{Phase, Step};
 use uuid::Uuid;
 
 use crate::{
-    EngineError, Event, Listener, MigrationGuard, Place, RunRecord, RunState, StepRecord, bootstrap, fault,
-    fingerprint, journal, phases, read_run, run::wrong, runner::Runner,
+    EngineError, Event, Listener, MigrationGuard, Place, RunRecord, RunState, StepRecord, backup, bootstrap,
+    fault, fingerprint, journal, phases, read_run, run::wrong, runner::Runner,
 };
 
 /// What a rollback did.
@@ -85,6 +85,7 @@ pub(crate) async fn carry_out(
     let mut written_since = Vec::new();
     let mut differs = None;
     if to.is_none() {
+        backup::drop_scratch(guard).await?;
         notes.extend(bootstrap::undo(guard).await?);
         fault::point("after_unbootstrap", "run");
         if record.plan.steps.iter().any(|planned| matches!(planned.step, Step::CreateAppRole(_))) {

@@ -32,6 +32,7 @@ pub(crate) struct Scene {
     pub(crate) server: Server,
     pub(crate) db: Database,
     pub(crate) state_dir: TempDir,
+    pub(crate) config: Config,
     pub(crate) events: Arc<Mutex<Vec<Event>>>,
 }
 
@@ -50,8 +51,12 @@ impl Scene {
         let server = bastide_testkit::server().await;
         let db = server.database("shop").await;
         db.execute(SHOP).await;
+        Self::on(server, db, config())
+    }
+
+    pub(crate) fn on(server: Server, db: Database, config: Config) -> Self {
         let state_dir = tempfile::tempdir().unwrap();
-        Self { server, db, state_dir, events: Arc::default() }
+        Self { server, db, state_dir, config, events: Arc::default() }
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -59,7 +64,7 @@ impl Scene {
     }
 
     pub(crate) async fn plan(&self) -> Plan {
-        make_plan(&self.place().target, &config(), &|_| {}).await.unwrap()
+        make_plan(&self.place().target, &self.config, &|_| {}).await.unwrap()
     }
 
     pub(crate) async fn options(&self) -> MigrateOptions {
