@@ -187,7 +187,7 @@ END
                 RAISE foreign_key_violation USING MESSAGE = {}, SCHEMA = {}, TABLE = {};
             END IF;
             unknown := unknown OR parent IS NULL;
-            conflict := conflict OR parent <> derived;
+            conflict := conflict OR COALESCE(parent <> derived, false);
             derived := COALESCE(derived, parent);
         END IF;
     END IF;

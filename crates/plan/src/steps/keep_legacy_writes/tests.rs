@@ -78,7 +78,7 @@ fn scripts() {
                     RAISE foreign_key_violation USING MESSAGE = 'a row of public."Orders" cannot refer to a row of crm.customers that is not its own tenant''s', SCHEMA = 'public', TABLE = 'Orders';
                 END IF;
                 unknown := unknown OR parent IS NULL;
-                conflict := conflict OR parent <> derived;
+                conflict := conflict OR COALESCE(parent <> derived, false);
                 derived := COALESCE(derived, parent);
             END IF;
         END IF;
@@ -89,7 +89,7 @@ fn scripts() {
                     RAISE foreign_key_violation USING MESSAGE = 'a row of public."Orders" cannot refer to a row of public.boxes that is not its own tenant''s', SCHEMA = 'public', TABLE = 'Orders';
                 END IF;
                 unknown := unknown OR parent IS NULL;
-                conflict := conflict OR parent <> derived;
+                conflict := conflict OR COALESCE(parent <> derived, false);
                 derived := COALESCE(derived, parent);
             END IF;
         END IF;
@@ -100,7 +100,7 @@ fn scripts() {
                     RAISE foreign_key_violation USING MESSAGE = 'a row of public."Orders" cannot refer to a row of public."Orders" that is not its own tenant''s', SCHEMA = 'public', TABLE = 'Orders';
                 END IF;
                 unknown := unknown OR parent IS NULL;
-                conflict := conflict OR parent <> derived;
+                conflict := conflict OR COALESCE(parent <> derived, false);
                 derived := COALESCE(derived, parent);
             END IF;
         END IF;
