@@ -44,17 +44,27 @@ fn run(posture: &Posture) -> Vec<Weakness> {
                 index.name
             );
             let advice = "Make one that begins with the tenant column, then drop this one.";
-            found.push(Weakness::advised(Severity::Warning, &table.name, message, advice));
+            // No composite of ours replaces these yet, and the plan says so before it runs.
+            found.push(Weakness::advised(Severity::Info, &table.name, message, advice));
         }
     }
     found
 }
 
-/// The primary key, a key that contains it, or a key of the root, whose names are the platform's own.
+/// The primary key, a key that contains it, a key of the root, whose names are the platform's own, or a number drawn.
 fn is_surrogate(posture: &Posture, table: &Table, key: &Key) -> bool {
     let primary: Vec<&Ident> = table.primary_key().into_iter().flat_map(|key| &key.columns).collect();
     let contains_primary = !primary.is_empty() && primary.iter().all(|column| key.columns.contains(column));
-    contains_primary || posture.is_root(table)
+    contains_primary || posture.is_root(table) || numbers_itself(table, key)
+}
+
+/// One column that numbers itself: its values say how many there are, not what they are.
+fn numbers_itself(table: &Table, key: &Key) -> bool {
+    let [only] = key.columns.as_slice() else { return false };
+    table.column(only).is_some_and(|column| {
+        let drawn = column.default.as_ref().is_some_and(|default| default.as_str().starts_with("nextval("));
+        column.identity.is_some() || drawn
+    })
 }
 
 fn drop_key(table: &QualifiedName, key: &Key) -> bastide_sql::Sql {

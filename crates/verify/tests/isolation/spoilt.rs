@@ -175,13 +175,6 @@ const BREACHES: &[Breach] = &[
            ADD FOREIGN KEY (order_id) REFERENCES orders (id)"#,
     ),
     breach("unique across tenants", "BST-023", "public.drafts", false, "ALTER TABLE drafts ADD email text UNIQUE"),
-    breach(
-        "unique index on an expression",
-        "BST-023",
-        "public.notes",
-        false,
-        "CREATE UNIQUE INDEX ON notes ((lower(body) || id))",
-    ),
     // Its owner is bound by FORCE, too: weak, but not open.
     breach("definer view", "BST-030", "public.totals", false, "ALTER VIEW totals RESET (security_invoker)"),
     breach(
@@ -308,6 +301,7 @@ const DECOYS: &[(&str, &str)] = &[
         "CREATE RULE routed AS ON INSERT TO notes WHERE NEW.body = 'old' DO INSTEAD
              INSERT INTO notes_archive VALUES (NEW.id, NEW.tenant_id, NEW.body)",
     ),
+    ("a unique index on an expression", "CREATE UNIQUE INDEX ON notes ((lower(body) || id))"),
     ("a publication", "CREATE PUBLICATION feed FOR TABLE orders"),
     ("default privileges for somebody else", "ALTER DEFAULT PRIVILEGES FOR ROLE shop GRANT SELECT ON TABLES TO staff"),
     ("a harmless setting", "ALTER DATABASE current SET bastide.note = 'x'"),
