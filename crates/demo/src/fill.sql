@@ -4,6 +4,7 @@
 --
 -- Settings: demo.seed, demo.scale, demo.password_hash (of the demo log-ins). Run as a superuser, triggers quiet.
 SET LOCAL session_replication_role = replica;
+SET LOCAL jit = off;
 
 CREATE FUNCTION pg_temp.unit(tag text, i bigint) RETURNS double precision LANGUAGE sql STABLE AS $$
     SELECT ('x' || left(md5(current_setting('demo.seed') || ':' || tag || ':' || i), 13))::bit(52)::bigint / 4503599627370496.0

@@ -1,7 +1,7 @@
 //! Whether the tenant root takes the row that quarantine needs: only the server can say, so it is asked.
 
 use bastide_catalog::Catalog;
-use bastide_plan::{Step, TenantRoot};
+use bastide_plan::{Step, classify::Classification};
 use tokio_postgres::Transaction;
 
 use crate::SurveyError;
@@ -10,9 +10,9 @@ use crate::SurveyError;
 pub(crate) async fn refused(
     transaction: &mut Transaction<'_>,
     catalog: &Catalog,
-    root: &TenantRoot,
+    classes: &Classification,
 ) -> Result<Option<String>, SurveyError> {
-    let step = match bastide_plan::quarantine(catalog, root) {
+    let step = match bastide_plan::quarantine(catalog, &classes.root, |table| classes.class(table)) {
         Ok(step) => step,
         Err(reason) => return Ok(Some(reason)),
     };

@@ -75,7 +75,7 @@ async fn read(
         progress(&format!("following {} of {}", link.link.foreign_key, link.link.table));
         survey.links.push(measure_link(transaction, link).await?);
     }
-    survey.quarantine_refused = quarantine::refused(transaction, catalog, root).await?;
+    survey.quarantine_refused = quarantine::refused(transaction, catalog, &classification).await?;
     Ok(survey)
 }
 

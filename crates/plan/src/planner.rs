@@ -77,7 +77,10 @@ fn find_quarantine(planning: &mut Planning<'_>) {
     }
     let found = match &planning.survey.quarantine_refused {
         Some(reason) => Err(reason.clone()),
-        None => quarantine::quarantine(&planning.catalog, &planning.classification.root),
+        None => {
+            let classes = &planning.classification;
+            quarantine::quarantine(&planning.catalog, &classes.root, |table| classes.class(table))
+        }
     };
     match found {
         Ok(step) => planning.quarantine = Some(step),

@@ -1,9 +1,9 @@
 //! The tenant that receives rows no evidence settles: a row of the root, made without asking for anything.
 
 use bastide_catalog::{Catalog, Column, Table, TypeName};
-use bastide_sql::{Ident, Sql};
+use bastide_sql::{Ident, QualifiedName, Sql};
 
-use crate::{Tenant, TenantRoot, classify::uuid_from, steps::AddTenant};
+use crate::{Class, Tenant, TenantRoot, classify::uuid_from, steps::AddTenant};
 
 const NAME: &str = "quarantine";
 
@@ -12,16 +12,28 @@ const NAME: &str = "quarantine";
 ///
 /// # Errors
 /// One sentence, when no value can be made for the key or for a column that must have one.
-pub fn quarantine(catalog: &Catalog, root: &TenantRoot) -> Result<AddTenant, String> {
+pub fn quarantine(
+    catalog: &Catalog,
+    root: &TenantRoot,
+    class_of: impl Fn(&QualifiedName) -> Option<Class>,
+) -> Result<AddTenant, String> {
     let Some(table) = catalog.table(&root.table) else {
         return Err(format!("{} is not there yet", root.table));
     };
     let id = key_value(catalog, root)?;
-    let mut values = Vec::new();
+    let (mut values, mut borrowed) = (Vec::new(), Vec::new());
     for column in table.columns.iter().filter(|column| column.name != root.key && column.generated.is_none())
     {
-        if let Some(value) = column_value(table, column)? {
-            values.push((column.name.clone(), column.type_name.clone(), value));
+        match column_value(table, column)? {
+            Some(Value::Text(value)) => values.push((column.name.clone(), column.type_name.clone(), value)),
+            // A reference to a scoped table would cross to whatever tenant its row has.
+            Some(Value::Reference(table, theirs)) if class_of(&table) != Some(Class::Scoped) => {
+                borrowed.push((column.name.clone(), table, theirs));
+            }
+            Some(Value::Reference(table, _)) => {
+                return Err(format!("its column {} must reference a row of {table}, which is a tenant's", column.name));
+            }
+            None => {}
         }
     }
     Ok(AddTenant {
@@ -30,6 +42,7 @@ pub fn quarantine(catalog: &Catalog, root: &TenantRoot) -> Result<AddTenant, Str
         key_type: root.key_type.clone(),
         id,
         values,
+        borrowed,
         quarantine: true,
     })
 }
@@ -53,20 +66,23 @@ fn key_value(catalog: &Catalog, root: &TenantRoot) -> Result<String, String> {
 }
 
 /// `None`: the column takes care of itself.
-fn column_value(table: &Table, column: &Column) -> Result<Option<String>, String> {
+fn column_value(table: &Table, column: &Column) -> Result<Option<Value>, String> {
     let kind = kind(&column.type_name);
     let names_it = ["slug", "name"].contains(&column.name.as_str()) && kind == Kind::Text;
     if names_it {
-        return Ok(Some(shortened(&column.type_name)));
+        return Ok(Some(Value::Text(shortened(&column.type_name))));
     }
     if !column.not_null || column.default.is_some() || column.identity.is_some() {
         return Ok(None);
     }
     let refers = table.foreign_keys.iter().find(|key| key.columns.contains(&column.name));
     if let Some(key) = refers {
-        return Err(format!("its column {} must reference a row of {}", column.name, key.references));
+        return match key.referenced_columns.as_slice() {
+            [theirs] => Ok(Some(Value::Reference(key.references.clone(), theirs.clone()))),
+            _ => Err(format!("its column {} must reference a row of {}", column.name, key.references)),
+        };
     }
-    Ok(Some(match kind {
+    Ok(Some(Value::Text(match kind {
         Kind::Text => shortened(&column.type_name),
         Kind::Uuid => uuid_from(&format!("{}/{}/{NAME}", table.name, column.name)),
         Kind::Integer | Kind::Numeric => "0".to_owned(),
@@ -84,7 +100,14 @@ fn column_value(table: &Table, column: &Column) -> Result<Option<String>, String
                 column.name, column.type_name
             ));
         }
-    }))
+    })))
+}
+
+/// What a column of the quarantine tenant gets.
+enum Value {
+    Text(String),
+    /// Any row of a table will do.
+    Reference(QualifiedName, Ident),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +174,7 @@ pub(crate) fn first_tenant(root: &TenantRoot, tenant: &Tenant) -> AddTenant {
             (Ident::constant("slug"), text(), tenant.slug.clone()),
             (Ident::constant("name"), text(), tenant.name.clone()),
         ],
+        borrowed: Vec::new(),
         quarantine: false,
     }
 }

@@ -59,9 +59,11 @@ const WALL: &str = r#"<svg viewBox="0 0 24 24" fill="currentColor" aria-hidden="
 fn state(report: &Report<'_>, summary: &Summary) -> Markup {
     let isolated = report.verdict.is_some_and(bastide_record::Verdict::isolated);
     let (class, word, sentence) = match report.run.state {
-        RunState::CutOver | RunState::Finished if isolated => {
-            ("held", "Isolated", "PostgreSQL keeps the tenants apart, for every login that row security can bind.")
-        }
+        RunState::CutOver | RunState::Finished if isolated => (
+            "held",
+            "Isolated",
+            "PostgreSQL keeps the tenants apart, for every login that row security can bind.",
+        ),
         RunState::PendingCutover if isolated => (
             "pending",
             "Pending cutover",
@@ -69,7 +71,11 @@ fn state(report: &Report<'_>, summary: &Summary) -> Markup {
         ),
         RunState::RolledBack => ("closed", "Rolled back", "The database is as it was before the run."),
         RunState::Running | RunState::RollingBack => ("started", "Under way", "The run has not ended yet."),
-        RunState::Stopped => ("failed", "Stopped", "The run stopped half-way; `bastide rls resume` and `bastide rls rollback` both work."),
+        RunState::Stopped => (
+            "failed",
+            "Stopped",
+            "The run stopped half-way; `bastide rls resume` and `bastide rls rollback` both work.",
+        ),
         _ => ("failed", "Not isolated", "Something below is open: see what is left to do."),
     };
     markup! {

@@ -60,7 +60,10 @@ mod tests {
     #[test]
     fn numbers_read_well() {
         assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([seconds(0.0004), seconds(0.25), seconds(3.21), seconds(185.2)], ["< 1 ms", "250 ms", "3.2 s", "3 min 05 s"]);
+        assert_eq!(
+            [seconds(0.0004), seconds(0.25), seconds(3.21), seconds(185.2)],
+            ["< 1 ms", "250 ms", "3.2 s", "3 min 05 s"]
+        );
         assert_eq!([bytes(10), bytes(2048), bytes(12_345_678)], ["10 bytes", "2.0 KiB", "11.8 MiB"]);
         assert_eq!(counted(1, "row", "rows"), "1 row");
     }

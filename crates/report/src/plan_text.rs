@@ -11,7 +11,10 @@ use crate::{numbers, text::aligned};
 pub fn plan(plan: &Plan) -> String {
     let mut lines = vec![
         ("database".to_owned(), plan.database.name.to_string()),
-        ("tenants".to_owned(), format!("the rows of {} ({} {})", plan.root.table, plan.root.key, plan.root.key_type)),
+        (
+            "tenants".to_owned(),
+            format!("the rows of {} ({} {})", plan.root.table, plan.root.key, plan.root.key_type),
+        ),
     ];
     for class in [Class::Scoped, Class::Shared, Class::Closed] {
         let names: Vec<String> = plan.tables_of(class).map(|(name, _)| name.to_string()).collect();
@@ -20,19 +23,27 @@ pub fn plan(plan: &Plan) -> String {
         }
     }
     let surveys = || plan.tables.values().filter_map(|decision| decision.survey.as_ref());
-    let (inferred, conflicting, unreachable) = surveys().fold((0, 0, 0), |(inferred, conflicting, unreachable), survey| {
-        let by_evidence: u64 = survey.inferred.iter().map(|e| e.rows).sum();
-        (inferred + by_evidence, conflicting + survey.conflicting, unreachable + survey.unreachable)
-    });
+    let (inferred, conflicting, unreachable) =
+        surveys().fold((0, 0, 0), |(inferred, conflicting, unreachable), survey| {
+            let by_evidence: u64 = survey.inferred.iter().map(|e| e.rows).sum();
+            (inferred + by_evidence, conflicting + survey.conflicting, unreachable + survey.unreachable)
+        });
     let crossing: u64 = plan.links.iter().map(|link| link.crossing).sum();
     if plan.root.new {
         let rows = surveys().map(|survey| survey.rows).sum();
-        lines.push(("rows".to_owned(), format!("{} belong to the one tenant there is", numbers::count(rows))));
+        lines
+            .push(("rows".to_owned(), format!("{} belong to the one tenant there is", numbers::count(rows))));
     } else {
-        lines.push(("rows".to_owned(), format!(
-            "{} get a tenant on evidence, {} conflict, {} nothing reaches; {} cross",
-            numbers::count(inferred), numbers::count(conflicting), numbers::count(unreachable), numbers::counted(crossing, "link would", "links would"),
-        )));
+        lines.push((
+            "rows".to_owned(),
+            format!(
+                "{} get a tenant on evidence, {} conflict, {} nothing reaches; {} cross",
+                numbers::count(inferred),
+                numbers::count(conflicting),
+                numbers::count(unreachable),
+                numbers::counted(crossing, "link would", "links would"),
+            ),
+        ));
     }
     let phases: Vec<String> = Phase::SEVEN
         .into_iter()
@@ -41,7 +52,10 @@ pub fn plan(plan: &Plan) -> String {
         .filter(|(_, count)| *count > 0)
         .map(|(phase, count)| format!("{phase} {count}"))
         .collect();
-    lines.push(("steps".to_owned(), if phases.is_empty() { "none: nothing to do".to_owned() } else { phases.join(", ") }));
+    lines.push((
+        "steps".to_owned(),
+        if phases.is_empty() { "none: nothing to do".to_owned() } else { phases.join(", ") },
+    ));
     let mut out = aligned(&lines);
     for note in &plan.notes {
         writeln!(out, "    note  {note}").unwrap_or_else(|_| unreachable!("a String takes everything"));
@@ -59,9 +73,16 @@ pub fn plan(plan: &Plan) -> String {
 pub fn open_questions<'a>(questions: impl IntoIterator<Item = &'a Question>) -> String {
     let mut out = String::new();
     for question in questions {
-        let default = question.default.as_deref().map_or_else(|| "no default".to_owned(), |d| format!("default: {d}"));
-        writeln!(out, "open  {}\n      {}\n      choices: {} ({default})", question.id, question.text, question.choices.join(", "))
-            .unwrap_or_else(|_| unreachable!("a String takes everything"));
+        let default =
+            question.default.as_deref().map_or_else(|| "no default".to_owned(), |d| format!("default: {d}"));
+        writeln!(
+            out,
+            "open  {}\n      {}\n      choices: {} ({default})",
+            question.id,
+            question.text,
+            question.choices.join(", ")
+        )
+        .unwrap_or_else(|_| unreachable!("a String takes everything"));
     }
     out
 }

@@ -44,7 +44,8 @@ impl Summary {
         let unsettled: u64 = surveys().map(|survey| survey.conflicting + survey.unreachable).sum();
         let held: u64 = report.held.iter().map(|(_, rows)| rows).sum();
         let probes = report.verdict.map_or(&[][..], |verdict| &verdict.probes);
-        let untested = probes.iter().filter(|p| matches!(p.outcome, bastide_record::Outcome::Untested { .. })).count();
+        let untested =
+            probes.iter().filter(|p| matches!(p.outcome, bastide_record::Outcome::Untested { .. })).count();
         let mut seconds: BTreeMap<&'static str, f64> = BTreeMap::new();
         for phase in &report.run.phases {
             *seconds.entry(phase.phase.name()).or_default() += phase.seconds;

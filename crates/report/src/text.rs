@@ -17,28 +17,60 @@ pub fn text(report: &Report<'_>) -> String {
 
     line("database", plan.database.name.to_string());
     line("run", format!("{}  {}", summary.run, state_words(report.run.state)));
-    line("tables", format!("{} scoped, {} shared, {} closed", summary.tables_scoped, summary.tables_shared, summary.tables_closed));
-    line("rows", format!(
-        "{} assigned on evidence, {} in quarantine, {} held aside",
-        numbers::count(summary.rows_assigned), numbers::count(summary.rows_quarantined), numbers::count(summary.rows_held),
-    ));
-    line("steps", format!("{}, longest lock that made writers wait {}", summary.steps, numbers::milliseconds(summary.longest_lock_ms)));
+    line(
+        "tables",
+        format!(
+            "{} scoped, {} shared, {} closed",
+            summary.tables_scoped, summary.tables_shared, summary.tables_closed
+        ),
+    );
+    line(
+        "rows",
+        format!(
+            "{} assigned on evidence, {} in quarantine, {} held aside",
+            numbers::count(summary.rows_assigned),
+            numbers::count(summary.rows_quarantined),
+            numbers::count(summary.rows_held),
+        ),
+    );
+    line(
+        "steps",
+        format!(
+            "{}, longest lock that made writers wait {}",
+            summary.steps,
+            numbers::milliseconds(summary.longest_lock_ms)
+        ),
+    );
     if let Some(verdict) = report.verdict {
         let held = summary.probes - summary.probes_failed - summary.probes_untested;
-        line("probes", format!("{held} held, {} breached, {} untested, as {}", summary.probes_failed, summary.probes_untested, verdict.app_role));
-        line("findings", match (summary.findings, verdict.findings.iter().filter(|f| f.pending_cutover).count()) {
-            (0, 0) => "none".to_owned(),
-            (open, 0) => open.to_string(),
-            (open, pending) => format!("{open} open, {pending} pending cutover"),
-        });
+        line(
+            "probes",
+            format!(
+                "{held} held, {} breached, {} untested, as {}",
+                summary.probes_failed, summary.probes_untested, verdict.app_role
+            ),
+        );
+        line(
+            "findings",
+            match (summary.findings, verdict.findings.iter().filter(|f| f.pending_cutover).count()) {
+                (0, 0) => "none".to_owned(),
+                (open, 0) => open.to_string(),
+                (open, pending) => format!("{open} open, {pending} pending cutover"),
+            },
+        );
     }
     if let Some(backup) = &report.run.backup {
-        line("backup", format!("{} ({}, verified: {})", backup.path, numbers::bytes(backup.bytes), backup.verified));
+        line(
+            "backup",
+            format!("{} ({}, verified: {})", backup.path, numbers::bytes(backup.bytes), backup.verified),
+        );
     }
     let seconds: Vec<String> = Phase::SEVEN
         .into_iter()
         .chain([Phase::Cutover])
-        .filter_map(|phase| summary.seconds.get(phase.name()).map(|s| format!("{phase} {}", numbers::seconds(*s))))
+        .filter_map(|phase| {
+            summary.seconds.get(phase.name()).map(|s| format!("{phase} {}", numbers::seconds(*s)))
+        })
         .collect();
     line("time", seconds.join(", "));
     if let Some(error) = &report.run.error {
@@ -64,7 +96,8 @@ pub(crate) fn aligned(lines: &[(String, String)]) -> String {
     let width = lines.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
     let mut out = String::new();
     for (label, value) in lines {
-        writeln!(out, "{label:>width$}  {value}").unwrap_or_else(|_| unreachable!("a String takes everything"));
+        writeln!(out, "{label:>width$}  {value}")
+            .unwrap_or_else(|_| unreachable!("a String takes everything"));
     }
     out
 }

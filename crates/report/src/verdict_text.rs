@@ -8,7 +8,8 @@ use bastide_record::{Outcome, Severity, Verdict};
 #[must_use]
 pub fn verdict(verdict: &Verdict) -> String {
     let mut out = String::new();
-    let mut line = |text: String| writeln!(out, "{text}").unwrap_or_else(|_| unreachable!("a String takes everything"));
+    let mut line =
+        |text: String| writeln!(out, "{text}").unwrap_or_else(|_| unreachable!("a String takes everything"));
     for finding in &verdict.findings {
         let kind = match (finding.pending_cutover, finding.severity) {
             (true, _) => "pending cutover",

@@ -40,6 +40,7 @@ pub(super) fn apply(
 ) -> Result<Ruled, Refusal> {
     let families = Families::of(catalog);
     let mut rules = Rules {
+        personal: personal(catalog, &families),
         usage: family_usage(catalog, &families, usage),
         edges: edges(catalog, &families),
         root,
@@ -69,6 +70,24 @@ pub(super) fn apply(
         .cloned()
         .collect();
     Ok(Ruled { classes, wanted, questions: rules.questions.into_values().collect() })
+}
+
+/// Words in a column's name that make its table nothing to share without being asked. A name is the weakest of hints, so
+/// this one only ever errs to the safe side: it turns "shared" into a question.
+const PERSONAL: [&str; 10] = ["password", "passwd", "secret", "token", "apikey", "ssn", "birth", "iban", "email", "salary"];
+
+fn personal(catalog: &Catalog, families: &Families) -> BTreeMap<QualifiedName, String> {
+    let mut found = BTreeMap::new();
+    for table in catalog.tables.values() {
+        let column = table.columns.iter().find(|column| {
+            let name: String = column.name.as_str().chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+            PERSONAL.iter().any(|word| name.contains(word))
+        });
+        if let Some(column) = column {
+            found.entry(families.head(&table.name).clone()).or_insert_with(|| column.name.to_string());
+        }
+    }
+    found
 }
 
 fn nothing_says() -> String {
@@ -119,6 +138,8 @@ fn family_usage(
 }
 
 struct Rules<'a> {
+    /// Families with a column that looks like a person's, and that column's name.
+    personal: BTreeMap<QualifiedName, String>,
     usage: BTreeMap<QualifiedName, Usage>,
     edges: Vec<Edge>,
     root: &'a TenantRoot,
@@ -213,7 +234,8 @@ impl Rules<'_> {
                 self.wanted.insert(table);
                 continue;
             };
-            if usage.by_many * 100 > used(usage) {
+            // Used by many and personal is asked, not decided.
+            if usage.by_many * 100 > used(usage) && !self.personal.contains_key(&table) {
                 self.classes.insert(table, (Class::Shared, because::used_by_many(usage)));
                 changed = true;
             }
@@ -225,7 +247,7 @@ impl Rules<'_> {
         let mut changed = false;
         for table in self.used_by_scoped() {
             let Some(usage) = self.usage.get(&table).copied() else { continue };
-            if used(usage) >= ENOUGH_ROWS {
+            if used(usage) >= ENOUGH_ROWS && usage.by_many * 100 <= used(usage) {
                 self.classes.insert(table.clone(), (Class::Scoped, because::used_by_one(usage)));
                 self.paths.insert(table.clone(), (table, Vec::new()));
                 changed = true;
@@ -254,7 +276,16 @@ impl Rules<'_> {
             && let Some(table) = self.first_open(families)
         {
             let measured = self.usage.get(&table).copied();
-            let why = measured.map_or_else(nothing_says, because::hardly_used);
+            let why = match (measured, self.personal.get(&table)) {
+                (Some(usage), Some(column)) if usage.by_many * 100 > used(usage) => {
+                    format!("{}, but its column {column} looks like a person's", because::used_by_many(usage))
+                }
+                (Some(usage), _) => because::hardly_used(usage),
+                (None, Some(column)) if self.edges.iter().any(|e| e.parent == table && self.is(&e.child, Class::Shared)) => {
+                    format!("referenced by a shared table, but its column {column} looks like a person's")
+                }
+                (None, _) => nothing_says(),
+            };
             let mut question = class_question(&table, &why, measured);
             question.answer = answer(config, &question)?;
             let class = match question.answer.as_deref() {

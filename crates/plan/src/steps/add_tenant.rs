@@ -15,6 +15,9 @@ pub struct AddTenant {
     pub id: String,
     /// Every other column that must be given, as text to be cast to its type.
     pub values: Vec<(Ident, TypeName, String)>,
+    /// Columns that must reference a row of a table all tenants share: they take the first there is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub borrowed: Vec<(Ident, QualifiedName, Ident)>,
     pub quarantine: bool,
 }
 
@@ -38,6 +41,10 @@ impl AddTenant {
         for (column, type_name, text) in &self.values {
             columns.push(column.clone());
             values.push(value(text, type_name));
+        }
+        for (column, table, theirs) in &self.borrowed {
+            columns.push(column.clone());
+            values.push(sql!("(SELECT {} FROM {} ORDER BY 1 LIMIT 1)", theirs, table));
         }
         // The key may be GENERATED ALWAYS AS IDENTITY.
         let insert = sql!(
@@ -111,6 +118,7 @@ mod tests {
             key_type: sql!("integer"),
             id: "-1".to_owned(),
             values: vec![(ident("Name"), sql!("character varying(20)"), "it's quarantine".to_owned())],
+            borrowed: Vec::new(),
             quarantine: true,
         })
     }

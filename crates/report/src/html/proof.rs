@@ -39,12 +39,17 @@ fn severity(severity: Severity) -> &'static str {
 
 pub(super) fn probes(report: &Report<'_>) -> Markup {
     let Some(verdict) = report.verdict else { return html! {} };
-    let columns: BTreeSet<(&str, &str)> = verdict.probes.iter().map(|p| (p.verb.as_str(), p.context.as_str())).collect();
+    let columns: BTreeSet<(&str, &str)> =
+        verdict.probes.iter().map(|p| (p.verb.as_str(), p.context.as_str())).collect();
     let mut rows: BTreeMap<&str, BTreeMap<(&str, &str), &Probe>> = BTreeMap::new();
     for probe in &verdict.probes {
         rows.entry(&probe.object).or_default().insert((&probe.verb, &probe.context), probe);
     }
-    let how = if verdict.own_login { "through a connection of its own" } else { "by SET ROLE from the owner's connection, which is weaker" };
+    let how = if verdict.own_login {
+        "through a connection of its own"
+    } else {
+        "by SET ROLE from the owner's connection, which is weaker"
+    };
     html! {
         h2 { "Probes" }
         p.lead { "Attempts, as " code { (verdict.app_role) } " " (how) ", to do what isolation forbids. "
@@ -77,7 +82,8 @@ fn untested(probes: &[Probe]) -> Markup {
             reasons.entry(why).or_default().push(format!("{} {}", probe.verb, probe.object));
         }
     }
-    let breaches: Vec<_> = probes.iter().filter(|probe| matches!(probe.outcome, Outcome::Breached { .. })).collect();
+    let breaches: Vec<_> =
+        probes.iter().filter(|probe| matches!(probe.outcome, Outcome::Breached { .. })).collect();
     html! {
         @for probe in breaches {
             h3 { "Breached: " (probe.verb) " " code { (probe.object) } ", context: " (probe.context) }

@@ -21,7 +21,11 @@ pub(super) fn phases(report: &Report<'_>) -> Markup {
 }
 
 pub(super) fn locks(report: &Report<'_>) -> Markup {
-    let mut steps: Vec<_> = report.steps.iter().filter(|step| step.forward.lock.is_some_and(bastide_sql::LockMode::blocks_writers)).collect();
+    let mut steps: Vec<_> = report
+        .steps
+        .iter()
+        .filter(|step| step.forward.lock.is_some_and(bastide_sql::LockMode::blocks_writers))
+        .collect();
     steps.sort_by(|a, b| b.held_ms.total_cmp(&a.held_ms));
     let longest = steps.first().map_or(1.0, |step| step.held_ms.max(f64::EPSILON));
     html! {
