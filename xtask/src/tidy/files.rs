@@ -45,7 +45,8 @@ fn shape(shown: &str, text: &str) -> Vec<Complaint> {
     let lines = text.lines().count();
     let excused = text.lines().take(12).any(|line| line.contains(EXCUSE));
     if lines > LONGEST && !excused {
-        complaints.push(Complaint(format!("{shown}: {lines} lines; split it, or say at its top why ({EXCUSE} …)")));
+        complaints
+            .push(Complaint(format!("{shown}: {lines} lines; split it, or say at its top why ({EXCUSE} …)")));
     }
     complaints
 }
@@ -60,7 +61,8 @@ mod tests {
         assert_eq!(shape("a.rs", "use std::fs;\n").len(), 1);
         let long = format!("//! Long.\n{}", "\n".repeat(700));
         assert_eq!(shape("a.rs", &long).len(), 1);
-        let excused = format!("//! Long; longer than 600 lines because it is one table.\n{}", "\n".repeat(700));
+        let excused =
+            format!("//! Long; longer than 600 lines because it is one table.\n{}", "\n".repeat(700));
         assert_eq!(shape("a.rs", &excused).len(), 0);
     }
 }

@@ -30,6 +30,8 @@ pub(crate) fn check(root: &Path, metadata: &Metadata) -> anyhow::Result<Vec<Comp
     let gone = mapped.iter().filter(|name| !real.iter().any(|r| r == *name));
     Ok(missing
         .map(|name| Complaint(format!("ARCHITECTURE.md's map lacks crates/{name}")))
-        .chain(gone.map(|name| Complaint(format!("ARCHITECTURE.md's map names crates/{name}, which does not exist"))))
+        .chain(gone.map(|name| {
+            Complaint(format!("ARCHITECTURE.md's map names crates/{name}, which does not exist"))
+        }))
         .collect())
 }

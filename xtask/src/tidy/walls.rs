@@ -13,7 +13,8 @@ pub(crate) fn check(metadata: &Metadata) -> Vec<Complaint> {
     let graph = Graph::of(metadata);
     let mut complaints = Vec::new();
     let mut forbid = |from: &str, found: Vec<String>, why: &str| {
-        complaints.extend(found.into_iter().map(|to| Complaint(format!("{from} must not depend on {to}: {why}"))));
+        complaints
+            .extend(found.into_iter().map(|to| Complaint(format!("{from} must not depend on {to}: {why}"))));
     };
     for pure in ["bastide-plan", "bastide-report"] {
         let reached = graph.reached(pure);
@@ -23,11 +24,16 @@ pub(crate) fn check(metadata: &Metadata) -> Vec<Complaint> {
     for served in ["bastide-commerce", "bastide-server"] {
         let direct = graph.direct(served);
         let doors = ["tokio-postgres", "deadpool-postgres", "bastide-connect", "bastide-postgres"];
-        let found = doors.iter().filter(|door| direct.contains(**door)).map(|door| (*door).to_owned()).collect();
+        let found =
+            doors.iter().filter(|door| direct.contains(**door)).map(|door| (*door).to_owned()).collect();
         forbid(served, found, "PostgreSQL is reached only through bastide-tenancy");
     }
     let engine = graph.reached("bastide-server").contains("bastide-engine");
-    forbid("bastide-server", engine.then(|| "bastide-engine".to_owned()).into_iter().collect(), "serving never migrates");
+    forbid(
+        "bastide-server",
+        engine.then(|| "bastide-engine".to_owned()).into_iter().collect(),
+        "serving never migrates",
+    );
     for (name, direct) in &graph.direct {
         let imports = direct.contains("bastide-cli").then(|| "bastide-cli".to_owned());
         forbid(name, imports.into_iter().collect(), "nothing imports the binary");
@@ -44,7 +50,8 @@ impl Graph {
     fn of(metadata: &Metadata) -> Self {
         let mut direct: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for package in &metadata.packages {
-            let names = package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development && !d.optional);
+            let names =
+                package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development && !d.optional);
             direct.entry(package.name.to_string()).or_default().extend(names.map(|d| d.name.clone()));
         }
         Self { direct }

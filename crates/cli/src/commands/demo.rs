@@ -116,8 +116,9 @@ async fn play(
     let summary = Summary::of(&report);
 
     lookups(&target).await?;
-    let login =
-        bastide_engine::login_of_newest_run(&place).await?.context("the run did not leave the application's login")?;
+    let login = bastide_engine::login_of_newest_run(&place)
+        .await?
+        .context("the run did not leave the application's login")?;
     let app = serve::app(&login).await?;
     if args.check {
         let crossing = check(app).await?;

@@ -38,7 +38,9 @@ pub(crate) async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<E
 pub(crate) async fn app(login: &Target) -> anyhow::Result<App> {
     let pool = TenantPool::connect(login, PoolConfig::default()).await?;
     let session_key = match std::env::var("BASTIDE_SESSION_KEY") {
-        Ok(key) if !key.is_empty() => SessionKey::from_text(&key).map_err(|error| Unusable(format!("BASTIDE_SESSION_KEY: {error}")))?,
+        Ok(key) if !key.is_empty() => {
+            SessionKey::from_text(&key).map_err(|error| Unusable(format!("BASTIDE_SESSION_KEY: {error}")))?
+        }
         _ => SessionKey::random(),
     };
     Ok(App::new(pool, AppConfig { session_key, ..AppConfig::default() }))

@@ -22,7 +22,9 @@ impl Bastide {
 
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bastide"));
-        for variable in ["DATABASE_URL", "BASTIDE_APP_URL", "BASTIDE_APP_PASSWORD", "BASTIDE_STATE_DIR", "PGPASSWORD"] {
+        for variable in
+            ["DATABASE_URL", "BASTIDE_APP_URL", "BASTIDE_APP_PASSWORD", "BASTIDE_STATE_DIR", "PGPASSWORD"]
+        {
             command.env_remove(variable);
         }
         command.args(["--database-url", &self.url, "--state-dir"]).arg(self.state.path());
@@ -55,6 +57,7 @@ impl Ran {
 
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{}\n{}", self.stdout, self.stderr))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}:\n{}\n{}", self.stdout, self.stderr))
     }
 }

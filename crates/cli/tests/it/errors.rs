@@ -45,12 +45,22 @@ async fn arguments_that_name_nothing_say_what_was_expected() {
     let bastide = Bastide::on(db.url());
     says(&bastide, &["rls", "plan"], 2, &["--tenant-root", "--new-tenant-root"]);
     says(&bastide, &["rls", "plan", "--tenant-root", "tenant"], 2, &["public.tenant"]);
-    says(&bastide, &["rls", "plan", "--tenant-root", "public.tennant"], 2, &["public.tennant", "public.tenant"]);
+    says(
+        &bastide,
+        &["rls", "plan", "--tenant-root", "public.tennant"],
+        2,
+        &["public.tennant", "public.tenant"],
+    );
     says(&bastide, &["rls", "migrate", "--plan", "/nowhere/plan.toml"], 2, &["/nowhere/plan.toml"]);
     says(&bastide, &["rls", "status"], 2, &["no run", "rls migrate"]);
     says(&bastide, &["rls", "rollback", "--yes"], 2, &["no run"]);
     // Without a terminal to ask at, and without --yes.
-    says(&bastide, &["rls", "migrate", "--accept-defaults", "--tenant-root", "public.tenant"], 2, &["nothing was changed", "--yes"]);
+    says(
+        &bastide,
+        &["rls", "migrate", "--accept-defaults", "--tenant-root", "public.tenant"],
+        2,
+        &["nothing was changed", "--yes"],
+    );
 }
 
 #[tokio::test]
@@ -66,7 +76,12 @@ async fn a_stale_plan_says_what_changed() {
     bastide.run(&["rls", "migrate", "--dry-run", "--plan", plan.to_str().unwrap()]).expect(0);
     db.execute("ALTER TABLE note ADD COLUMN late text").await;
     let dump = db.schema_dump().await;
-    says(&bastide, &["rls", "migrate", "--yes", "--plan", plan.to_str().unwrap()], 2, &["public.note", "rls plan"]);
+    says(
+        &bastide,
+        &["rls", "migrate", "--yes", "--plan", plan.to_str().unwrap()],
+        2,
+        &["public.note", "rls plan"],
+    );
     assert_eq!(db.schema_dump().await, dump);
 }
 
@@ -78,7 +93,8 @@ async fn a_second_run_at_the_same_time_is_told_who_has_the_lock() {
     let target = bastide_connect::Target::parse(&db.url()).unwrap();
     let guard = bastide_engine::MigrationGuard::acquire(&target).await.unwrap();
     let bastide = Bastide::on(db.url());
-    let migrate = ["rls", "migrate", "--yes", "--no-backup", "--accept-defaults", "--tenant-root", "public.tenant"];
+    let migrate =
+        ["rls", "migrate", "--yes", "--no-backup", "--accept-defaults", "--tenant-root", "public.tenant"];
     says(&bastide, &migrate, 5, &["another", "lock"]);
     drop(guard);
 }
@@ -90,8 +106,17 @@ async fn dry_run_prints_what_would_run_and_runs_nothing() {
     db.execute(ROOTED).await;
     let dump = db.schema_dump().await;
     let bastide = Bastide::on(db.url());
-    let ran = bastide.run(&["rls", "migrate", "--dry-run", "--accept-defaults", "--tenant-root", "public.tenant"]).expect(0);
-    assert!(ran.stdout.contains("CREATE POLICY") && ran.stdout.contains("FORCE ROW LEVEL SECURITY"), "{}", ran.stdout);
+    let ran = bastide
+        .run(&["rls", "migrate", "--dry-run", "--accept-defaults", "--tenant-root", "public.tenant"])
+        .expect(0);
+    assert!(
+        ran.stdout.contains("CREATE POLICY") && ran.stdout.contains("FORCE ROW LEVEL SECURITY"),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(db.schema_dump().await, dump);
-    assert_eq!(db.query_one_text("SELECT count(*)::text FROM pg_namespace WHERE nspname = 'bastide'").await, "0");
+    assert_eq!(
+        db.query_one_text("SELECT count(*)::text FROM pg_namespace WHERE nspname = 'bastide'").await,
+        "0"
+    );
 }

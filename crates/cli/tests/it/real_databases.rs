@@ -41,7 +41,10 @@ fn isolated(bastide: &Bastide, when: &str) {
         .collect();
     assert!(open.is_empty(), "{when}: {open:#?}");
     assert!(verdict["own_login"].as_bool().unwrap());
-    assert!(verdict["probes"].as_array().unwrap().iter().any(|probe| probe["outcome"] == "held"), "{when}: something held");
+    assert!(
+        verdict["probes"].as_array().unwrap().iter().any(|probe| probe["outcome"] == "held"),
+        "{when}: something held"
+    );
 }
 
 #[tokio::test]
@@ -55,7 +58,9 @@ async fn a_store_is_no_tenant_boundary_and_the_links_are_named() {
     let Some((_server, db)) = legacy("sakila").await else { return };
     let dump = db.schema_dump().await;
     let bastide = Bastide::on(db.url());
-    let ran = bastide.run(&["rls", "migrate", "--yes", "--accept-defaults", "--tenant-root", "public.store"]).expect(2);
+    let ran = bastide
+        .run(&["rls", "migrate", "--yes", "--accept-defaults", "--tenant-root", "public.store"])
+        .expect(2);
     for word in ["rental", "12,035", "16,044", "boundary"] {
         assert!(ran.stderr.contains(word), "{word} is missing in: {}", ran.stderr);
     }

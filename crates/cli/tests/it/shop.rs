@@ -9,7 +9,10 @@ use crate::bastide::Bastide;
 const ROOT: [&str; 3] = ["--accept-defaults", "--tenant-root", "public.merchants"];
 
 async fn shop() -> (Server, Database) {
-    let version = concat!(include_str!("../../../../fixtures/legacy/shop/schema.sql"), include_str!("../../../demo/src/fill.sql"));
+    let version = concat!(
+        include_str!("../../../../fixtures/legacy/shop/schema.sql"),
+        include_str!("../../../demo/src/fill.sql")
+    );
     template("shop", version, async |db| {
         let maintenance = bastide_connect::Target::parse(&db.url()).unwrap().with_database("postgres");
         let shop = LegacyShop { seed: 1, scale: 0.03 };
@@ -24,7 +27,8 @@ async fn the_legacy_shop_there_and_back() {
     let (dump, columns) = (db.schema_dump().await, db.columns().await);
     let rows = db.fingerprints_of(&columns).await;
     let bastide = Bastide::on(db.url());
-    let summary = bastide.run(&[&["rls", "migrate", "--yes", "--format", "json"][..], &ROOT].concat()).expect(0).json();
+    let summary =
+        bastide.run(&[&["rls", "migrate", "--yes", "--format", "json"][..], &ROOT].concat()).expect(0).json();
     assert!(summary["rows_assigned"].as_u64().unwrap() > 5_000, "{summary:#}");
     assert!(summary["rows_quarantined"].as_u64().unwrap() > 0, "{summary:#}");
     assert_eq!(summary["probes_failed"], 0);
@@ -75,14 +79,21 @@ async fn without_answers_the_run_stops_before_it_changes_anything() {
     // Answered in the plan file, it goes on; planning again keeps the answers.
     bastide.run(&["rls", "plan", "--tenant-root", "public.merchants"]).expect(2);
     let file = bastide.path().join("plan.toml");
-    let mut text = std::fs::read_to_string(&file).unwrap();
-    let defaults: Vec<String> = text.lines().filter_map(|line| line.strip_prefix("default = ")).map(str::to_owned).collect();
-    for default in &defaults {
-        text = text.replacen("answer = \"\"", &format!("answer = {default}"), 1);
+    // What a reviewer does who agrees with every default.
+    let mut default = String::new();
+    let mut text = String::new();
+    for line in std::fs::read_to_string(&file).unwrap().lines() {
+        if let Some(found) = line.strip_prefix("default = ") {
+            default = found.to_owned();
+        }
+        let answered = line == "answer = \"\"";
+        text.push_str(&if answered { format!("answer = {default}\n") } else { format!("{line}\n") });
     }
     std::fs::write(&file, text).unwrap();
     bastide.run(&["rls", "plan", "--tenant-root", "public.merchants"]).expect(0);
-    bastide.run(&["rls", "migrate", "--yes", "--verify-backup", "list", "--plan", file.to_str().unwrap()]).expect(0);
+    bastide
+        .run(&["rls", "migrate", "--yes", "--verify-backup", "list", "--plan", file.to_str().unwrap()])
+        .expect(0);
     bastide.run(&["rls", "rollback", "--yes"]).expect(0);
     assert_eq!(db.schema_dump().await, dump);
 }
