@@ -1,8 +1,13 @@
 //! Whose a row is, from the rows it hangs together with: pure code that emits set-wise SQL. No row leaves the database.
 //!
 //! Each row of a scoped table holds *unknown* < *one tenant* < *conflict*. A filled tenant column is a fact that nothing
-//! overrides. Every other row joins what its parents say (down a foreign key) with what its children say (up), and a
-//! conflict travels like a value, so the least fixpoint does not depend on the order in which keys are looked at.
+//! overrides. The others are decided in strata: first by what their parents say (down a foreign key), as far as that goes;
+//! those still unknown by what their children say (up); then down again from what is new, and so on, until a stratum
+//! decides nothing. Within a stratum the least fixpoint holds, so it does not depend on the order in which keys are looked
+//! at; what a stratum has decided, no later one changes.
+//!
+//! A conflict is handed down to rows that know nothing else. Upwards, children that an earlier stratum left in conflict are
+//! silent: one muddled order says nothing of its customer, and so cannot take the customer's other orders with it.
 //!
 //! The work tables know rows by `ctid`, which means something within one snapshot only: every script here must run in one
 //! REPEATABLE READ transaction that begins with [`prelude`], and says so when it does not.

@@ -5,7 +5,8 @@ use bastide_sql::{Fragment, Ident, Literal, QualifiedName, Sql, join, sql};
 
 use super::{Edge, Graph, Node};
 
-/// Rows of node `n` whose tenant is not a fact: `(rid tid, tenant text, conflict bool, rule int)`.
+/// Rows of node `n` whose tenant is not a fact: `(rid tid, tenant text, conflict bool, rule int, stratum int)`; the stratum
+/// is the one that decided the row, NULL while none has.
 pub(crate) fn work(n: usize) -> Sql {
     sql!("pg_temp.bastide_w{}", n)
 }

@@ -90,6 +90,7 @@ pub(crate) fn rounds(graph: &Graph) -> Sql {
   bastide_stratum integer := 1;
   bastide_begun integer := 0;
   bastide_down boolean := true;
+  bastide_deep boolean := false;
   bastide_rows bigint;
   bastide_fresh boolean[] := ARRAY[{}]::boolean[];
   bastide_next boolean[];
@@ -101,9 +102,10 @@ BEGIN
   SET LOCAL enable_nestloop = off;
   LOOP
     WHILE true = ANY (bastide_fresh) LOOP
-      IF bastide_round = {} THEN
+      IF NOT bastide_deep AND bastide_round >= {} THEN
         SET LOCAL enable_nestloop = on;
-{}      END IF;
+{}        bastide_deep := true;
+      END IF;
       bastide_next := array_fill(false, ARRAY[{}]);
       IF bastide_down THEN
 {}      ELSE

@@ -158,7 +158,7 @@ async fn where_no_reference_crosses_every_assignment_is_right_and_none_is_missed
 }
 
 #[tokio::test]
-async fn where_references_cross_the_answers_are_those_of_the_lattice() {
+async fn where_references_cross_the_answers_are_those_of_the_strata() {
     let (right, settled) = check(3, 4).await;
     assert!(settled > 0 && right > 0);
 }

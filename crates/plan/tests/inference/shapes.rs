@@ -1,5 +1,7 @@
 //! One test per shape of evidence.
 
+use std::time::Duration;
+
 use bastide_testkit::{Database, Server};
 
 use crate::fixture::{assigned, bootstrap, graph, run};
@@ -60,7 +62,7 @@ async fn diamonds_that_agree_and_diamonds_that_conflict() {
 }
 
 #[tokio::test]
-async fn a_conflict_travels_both_ways_like_a_value() {
+async fn children_that_disagree_are_a_conflict_which_goes_down_again() {
     let (_server, db) = database(
         "CREATE TABLE a (id integer PRIMARY KEY);
          CREATE TABLE b (id integer PRIMARY KEY, a_id integer REFERENCES a, m_id integer REFERENCES m);
@@ -74,6 +76,75 @@ async fn a_conflict_travels_both_ways_like_a_value() {
     "public"."a" ["2"] → 1 (child: public.a ← public.b.a_id)
     "public"."b" ["3"] → -1 (conflict: public.b.a_id → public.a)
     "public"."b" ["5"] → 1 (parent: public.b.a_id → public.a)
+    "#);
+}
+
+#[tokio::test]
+async fn one_muddled_order_poisons_neither_its_customer_nor_its_product() {
+    let (_server, db) = database(
+        "CREATE TABLE staff (id integer PRIMARY KEY, m_id integer NOT NULL REFERENCES m);
+         CREATE TABLE customer (id integer PRIMARY KEY);
+         CREATE TABLE product (id integer PRIMARY KEY);
+         CREATE TABLE o (id integer PRIMARY KEY, customer_id integer REFERENCES customer, product_id integer REFERENCES product,
+             sold_by integer REFERENCES staff, packed_by integer REFERENCES staff);
+         CREATE TABLE l (id integer PRIMARY KEY, o_id integer REFERENCES o);
+         INSERT INTO staff VALUES (1, 1), (2, 2);
+         INSERT INTO customer VALUES (1), (2);
+         INSERT INTO product VALUES (1);
+         INSERT INTO o VALUES (1, 1, 1, 1, 2), (2, 1, NULL, 1, 1), (3, 1, NULL, NULL, NULL), (4, NULL, 1, 1, NULL), (5, NULL, 1, NULL, NULL),
+             (6, 2, NULL, 2, 1), (7, 2, NULL, NULL, NULL);
+         INSERT INTO l VALUES (1, 1), (3, 3);",
+    )
+    .await;
+    let scoped = [
+        ("public.staff", "m_id"),
+        ("public.customer", "tenant_id"),
+        ("public.product", "tenant_id"),
+        ("public.o", "tenant_id"),
+        ("public.l", "tenant_id"),
+    ];
+    let graph = graph(&db, "public.m", "id", &scoped).await;
+    // Order 1 is muddled, and so is its line; its customer and its product learn from orders 2 and 4, and hand it on to
+    // orders 3 and 5. Order 6 is all that customer 2 could learn from, and says nothing.
+    insta::assert_snapshot!(assigned(&db, &graph).await, @r#"
+    "public"."customer" ["1"] → 1 (child: public.customer ← public.o.customer_id)
+    "public"."customer" ["2"] → -1 (unreachable: public.customer: no reference leads to a tenant)
+    "public"."l" ["1"] → -1 (conflict: public.l.o_id → public.o)
+    "public"."l" ["3"] → 1 (parent: public.l.o_id → public.o)
+    "public"."o" ["1"] → -1 (conflict: public.o.packed_by → public.staff)
+    "public"."o" ["2"] → 1 (parent: public.o.packed_by → public.staff)
+    "public"."o" ["3"] → 1 (parent: public.o.customer_id → public.customer)
+    "public"."o" ["4"] → 1 (parent: public.o.sold_by → public.staff)
+    "public"."o" ["5"] → 1 (parent: public.o.product_id → public.product)
+    "public"."o" ["6"] → -1 (conflict: public.o.packed_by → public.staff)
+    "public"."o" ["7"] → -1 (unreachable: public.o: no reference leads to a tenant)
+    "public"."product" ["1"] → 1 (child: public.product ← public.o.product_id)
+    "#);
+}
+
+#[tokio::test]
+async fn a_stratum_hands_on_only_what_it_decided_itself() {
+    let (_server, db) = database(
+        "CREATE TABLE a (id integer PRIMARY KEY, m_id integer REFERENCES m);
+         CREATE TABLE b (id integer PRIMARY KEY, a_id integer REFERENCES a);
+         CREATE TABLE d (id integer PRIMARY KEY, up integer REFERENCES d, b_id integer REFERENCES b);
+         INSERT INTO a VALUES (1, 1), (2, NULL); INSERT INTO b VALUES (1, 1), (2, 2);
+         INSERT INTO d VALUES (1, NULL, NULL), (2, 1, NULL), (3, 2, 1), (4, NULL, 2);",
+    )
+    .await;
+    let graph =
+        graph(&db, "public.m", "id", &[("public.a", "m_id"), ("public.b", "tenant_id"), ("public.d", "tenant_id")])
+            .await;
+    // Rows that an earlier stratum decided, handed on again, would be fresh for ever.
+    let inferred = tokio::time::timeout(Duration::from_secs(20), assigned(&db, &graph)).await;
+    insta::assert_snapshot!(inferred.expect("inference does not end"), @r#"
+    "public"."a" ["2"] → -1 (unreachable: public.a: no reference leads to a tenant)
+    "public"."b" ["1"] → 1 (parent: public.b.a_id → public.a)
+    "public"."b" ["2"] → -1 (unreachable: public.b: no reference leads to a tenant)
+    "public"."d" ["1"] → 1 (child: public.d ← public.d.up)
+    "public"."d" ["2"] → 1 (child: public.d ← public.d.up)
+    "public"."d" ["3"] → 1 (parent: public.d.b_id → public.b)
+    "public"."d" ["4"] → -1 (unreachable: public.d: no reference leads to a tenant)
     "#);
 }
 
