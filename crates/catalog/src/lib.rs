@@ -12,8 +12,10 @@ mod aspects;
 mod diff;
 mod fingerprint;
 mod model;
+#[cfg(feature = "read")]
 mod read;
 
 pub use fingerprint::{Change, ChangeKind, Fingerprint};
 pub use model::*;
+#[cfg(feature = "read")]
 pub use read::{ReadError, read};

@@ -21,10 +21,6 @@ impl Printer {
         Self { format: global.format, quiet: global.quiet, color }
     }
 
-    pub(crate) fn is_json(&self) -> bool {
-        self.format == Format::Json
-    }
-
     pub(crate) fn quiet(&self) -> bool {
         self.quiet
     }

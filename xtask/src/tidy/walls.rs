@@ -9,6 +9,10 @@ use super::Complaint;
 /// Crates through which a program reaches the network or a database.
 const IO: [&str; 7] = ["tokio", "tokio-postgres", "deadpool-postgres", "rustls", "axum", "hyper", "rustix"];
 
+/// Crates that do no I/O, and those they are made of.
+const PURE: [&str; 5] =
+    ["bastide-sql", "bastide-catalog", "bastide-plan", "bastide-record", "bastide-report"];
+
 pub(crate) fn check(metadata: &Metadata) -> Vec<Complaint> {
     let graph = Graph::of(metadata);
     let mut complaints = Vec::new();
@@ -16,10 +20,21 @@ pub(crate) fn check(metadata: &Metadata) -> Vec<Complaint> {
         complaints
             .extend(found.into_iter().map(|to| Complaint(format!("{from} must not depend on {to}: {why}"))));
     };
-    for pure in ["bastide-plan", "bastide-report"] {
+    for pure in PURE {
         let reached = graph.reached(pure);
         let found = IO.iter().filter(|io| reached.contains(**io)).map(|io| (*io).to_owned()).collect();
         forbid(pure, found, "plan and report do no I/O");
+    }
+    for package in metadata.packages.iter().filter(|package| PURE.contains(&package.name.as_str())) {
+        let reading = package
+            .dependencies
+            .iter()
+            .filter(|d| d.kind != DependencyKind::Development && d.features.contains(&"read".to_owned()));
+        forbid(
+            &package.name,
+            reading.map(|d| format!("{} with feature read", d.name)).collect(),
+            "plan and report do no I/O",
+        );
     }
     for served in ["bastide-commerce", "bastide-server"] {
         let direct = graph.direct(served);

@@ -1,12 +1,7 @@
 //! `bastide demo`: a private PostgreSQL, a legacy shop, the seven phases, cutover, and the shops served; or, with
 //! `--check`, the same without staying up, ending in an attempt to cross.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Instant};
 
 use anyhow::Context as _;
 use bastide_connect::Target;
@@ -198,7 +193,7 @@ async fn stay_up(
     args: &DemoArgs,
     server: &Server,
     app: bastide_server::App,
-    report: &PathBuf,
+    report: &Path,
 ) -> anyhow::Result<()> {
     let listener = listen(context.listen(args.listen)).await?;
     let base = format!("http://{}", listener.local_addr()?);
