@@ -46,8 +46,11 @@ pub(super) fn plan(planning: &mut Planning<'_>) -> Result<(), Refusal> {
     own_materialised_views(planning);
     set_defaults(planning);
     close_tables(planning);
-    for keeper in keepers(planning) {
-        planning.emit(PHASE, Step::ReleaseLegacyWrites(ReleaseLegacyWrites { keeper }));
+    let keepers = keepers(planning);
+    for (at, keeper) in keepers.iter().enumerate() {
+        let still_read = keepers[at + 1..].iter().flat_map(KeepLegacyWrites::reads).collect();
+        let step = ReleaseLegacyWrites { keeper: keeper.clone(), still_read };
+        planning.emit(PHASE, Step::ReleaseLegacyWrites(step));
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Until cutover, rows that legacy statements write get their tenant from the rows they reference.
 
+use std::collections::BTreeSet;
+
 use bastide_catalog::{Catalog, Table, TableKind, Trigger, TriggerEnabled, TypeName};
 use bastide_sql::{Ident, Literal, LockMode, QualifiedName, Sql, join, sql};
 use serde::{Deserialize, Serialize};
@@ -84,7 +86,8 @@ impl KeepLegacyWrites {
         format!("keep_legacy_writes:{}", self.table)
     }
 
-    fn reads(&self) -> Vec<QualifiedName> {
+    /// What the trigger looks up.
+    pub(crate) fn reads(&self) -> Vec<QualifiedName> {
         let mut reads: Vec<QualifiedName> = Vec::new();
         for source in &self.parents {
             if !reads.contains(&source.parent) {
@@ -241,14 +244,14 @@ END
         }
     }
 
-    /// Projects the inverse.
-    pub(super) fn unapply(&self, catalog: &mut Catalog) {
+    /// Projects the inverse, where other keepers still look up `still_read`.
+    pub(super) fn unapply(&self, catalog: &mut Catalog, still_read: &BTreeSet<QualifiedName>) {
         for bearer in self.bearers(catalog) {
             if let Some(table) = catalog.tables.get_mut(&bearer) {
                 table.triggers.retain(|found| found.name != trigger());
             }
         }
-        readers::unapply(catalog, &self.reads(), &trigger());
+        readers::unapply(catalog, &self.reads(), still_read);
     }
 }
 

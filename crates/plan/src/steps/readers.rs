@@ -97,15 +97,18 @@ pub(super) fn apply(catalog: &mut Catalog, relations: &[QualifiedName]) {
     }
 }
 
-/// Projects [`release`]. Which relations others still read shows in the catalog: `trigger` is borne by tables that look
-/// their parents up, and materialised views say what they read.
-pub(super) fn unapply(catalog: &mut Catalog, relations: &[QualifiedName], trigger: &Ident) {
+/// Projects [`release`], where other keepers still read `kept`; materialised views say for themselves what they read.
+pub(super) fn unapply(catalog: &mut Catalog, relations: &[QualifiedName], kept: &BTreeSet<QualifiedName>) {
     let reader = context::bastide_owner();
-    let keepers =
-        catalog.tables.values().filter(|table| table.triggers.iter().any(|found| found.name == *trigger));
-    let parents = keepers.flat_map(|table| table.foreign_keys.iter().map(|key| key.references.clone()));
     let views = catalog.views.values().filter(|view| view.materialised && view.owner == reader);
-    let needed: BTreeSet<QualifiedName> = parents.chain(views.flat_map(|view| view.reads.clone())).collect();
+    let mut needed = kept.clone();
+    let mut open: Vec<&QualifiedName> = views.flat_map(|view| &view.reads).collect();
+    while let Some(read) = open.pop() {
+        // Through other views as well.
+        if needed.insert(read.clone()) {
+            open.extend(catalog.views.get(read).into_iter().flat_map(|view| &view.reads));
+        }
+    }
     for relation in relations {
         if !needed.contains(relation)
             && let Some((owner, Some(acl))) = list_of(catalog, relation).filter(|(owner, _)| *owner != reader)
