@@ -76,6 +76,11 @@ fn state(report: &Report<'_>, summary: &Summary) -> Markup {
             "Stopped",
             "The run stopped half-way; `bastide rls resume` and `bastide rls rollback` both work.",
         ),
+        RunState::PendingCutover | RunState::CutOver | RunState::Finished if report.verdict.is_none() => (
+            "pending",
+            "Not verified",
+            "This report has no verification at hand; `bastide rls validate` makes one.",
+        ),
         _ => ("failed", "Not isolated", "Something below is open: see what is left to do."),
     };
     markup! {

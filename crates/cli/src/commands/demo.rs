@@ -49,10 +49,11 @@ pub(crate) async fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Ex
     let mut server = Server::builder(installation).data_dir(folder.join("postgres")).start().await?;
     let mut around = BTreeMap::from([("postgres", begun.elapsed().as_secs_f64())]);
 
+    let serving = AtomicBool::new(false);
     let ended = tokio::select! {
-        ended = play(context, args, &server, &folder, &mut around) => ended,
-        // Before serving begins, Ctrl-C ends the demo here; the run's journal does not matter any more.
-        () = serve::stopped() => Ok(Exit::HalfWay),
+        ended = play(context, args, &server, &folder, &serving, &mut around) => ended,
+        // Before serving begins, Ctrl-C ends the demo here; afterwards the server's own shutdown does.
+        () = interrupted_before(&serving) => Ok(Exit::HalfWay),
     };
     if args.keep && ended.is_ok() {
         context.printer.note(&format!("kept: {}", folder.display()));
@@ -63,6 +64,13 @@ pub(crate) async fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Ex
         std::fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
     }
     ended
+}
+
+async fn interrupted_before(serving: &AtomicBool) {
+    serve::stopped().await;
+    if serving.load(Ordering::SeqCst) {
+        std::future::pending().await
+    }
 }
 
 /// Takes the folder, unless it holds something that is not a demo of ours.
@@ -86,6 +94,7 @@ async fn play(
     args: &DemoArgs,
     server: &Server,
     folder: &Path,
+    serving: &AtomicBool,
     around: &mut BTreeMap<&'static str, f64>,
 ) -> anyhow::Result<Exit> {
     let begun = Instant::now();
@@ -103,6 +112,9 @@ async fn play(
         patience: Patience::default(),
     };
     let migrated = migrate(context, &place).await?;
+    if let Some(verdict) = &migrated.verdict {
+        state.keep_verdict(migrated.run.id, verdict)?;
+    }
     let held = held_rows_of(&target, migrated.run.id).await?;
     let verdict = migrated.verdict.as_ref();
     let report = Report { run: &migrated.run, steps: &migrated.steps, verdict, held: &held };
@@ -127,6 +139,7 @@ async fn play(
         return Ok(if isolated { Exit::Done } else { Exit::Findings });
     }
     context.printer.result(&summary, || bastide_report::text(&report))?;
+    serving.store(true, Ordering::SeqCst);
     stay_up(context, args, server, app, &file).await?;
     Ok(if verdict.is_some_and(Verdict::isolated) { Exit::Done } else { Exit::Findings })
 }

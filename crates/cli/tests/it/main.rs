@@ -3,4 +3,7 @@
 mod bastide;
 mod errors;
 mod real_databases;
+mod refused;
+mod shapes;
 mod shop;
+mod there_and_back;

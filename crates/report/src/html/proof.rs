@@ -22,7 +22,7 @@ pub(super) fn findings(report: &Report<'_>) -> Markup {
                         @if finding.pending_cutover { span.pill.pending { "pending cutover" } }
                         @else { span.{ "pill " (severity(finding.severity)) } { (severity(finding.severity)) } }
                     }
-                    td { code { (finding.object) } } td { (finding.message) } td { code { (finding.mend) } }
+                    td { code { (finding.object) } } td { (finding.message) } td.wide { code { (finding.mend) } }
                 } } }
             } }
         }
@@ -93,7 +93,7 @@ fn untested(probes: &[Probe]) -> Markup {
         @if !reasons.is_empty() {
             details {
                 summary { (numbers::counted(reasons.values().map(|v| v.len() as u64).sum(), "probe", "probes")) " untested, and why" }
-                div.scroll { table { tbody { @for (why, what) in &reasons { tr { td { (why) } td { code { (what.join(", ")) } } } } } } }
+                div.scroll { table { tbody { @for (why, what) in &reasons { tr { td { (why) } td.wide { code { (what.join(", ")) } } } } } } }
             }
         }
     }

@@ -175,5 +175,10 @@ pub(crate) async fn held_rows_of(
         return Ok(Vec::new());
     }
     let rows = client.query(sql, &[&run]).await.context("reading held rows")?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).unsigned_abs())).collect())
+    Ok(rows.iter().map(|row| (for_people(row.get(0)), row.get::<_, i64>(1).unsigned_abs())).collect())
+}
+
+/// The journal's spelling is SQL's, quoted throughout.
+fn for_people(relation: String) -> String {
+    relation.parse::<bastide_sql::QualifiedName>().map_or(relation, |name| name.to_string())
 }
