@@ -1,7 +1,13 @@
 //! `bastide demo`: a private PostgreSQL, a legacy shop, the seven phases, cutover, and the shops served; or, with
 //! `--check`, the same without staying up, ending in an attempt to cross.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Instant};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
 
 use anyhow::Context as _;
 use bastide_connect::Target;
