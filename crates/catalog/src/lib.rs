@@ -14,6 +14,7 @@ mod fingerprint;
 mod model;
 #[cfg(feature = "read")]
 mod read;
+mod telling;
 
 pub use fingerprint::{Change, ChangeKind, Fingerprint};
 pub use model::*;

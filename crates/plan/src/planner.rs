@@ -45,6 +45,7 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
         catalog: catalog.clone(),
         steps: Vec::new(),
         notes: notes::of(catalog, config, &classification),
+        questions,
     };
     find_quarantine(&mut planning);
     plan_all(&mut planning)?;
@@ -64,7 +65,7 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
         quarantine: planning.quarantine.as_ref().map(quarantine::tenant),
         tables: decisions(&classification, survey),
         links: survey.links.clone(),
-        questions,
+        questions: planning.questions,
         notes: planning.notes,
         steps: planning.steps,
     })

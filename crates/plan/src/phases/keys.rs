@@ -1,7 +1,7 @@
 //! Which keys get a tenant-wide successor: foreign keys between scoped tables, the unique keys those point at, and the
 //! natural unique keys that would otherwise tell one tenant what another one has.
 
-use bastide_catalog::{Action, ForeignKey, Key, KeyKind, Table, TableKind};
+use bastide_catalog::{Action, ForeignKey, Index, Key, KeyKind, Table};
 use bastide_sql::{Ident, QualifiedName};
 
 use super::Planning;
@@ -129,71 +129,88 @@ pub(super) fn has_key(table: &Table, columns: &[Ident]) -> bool {
 pub(super) enum Uniqueness {
     /// Global and harmless: a surrogate's, or it holds the tenant already.
     Stays,
-    /// Global, though it should not be: why it cannot be replaced.
-    StaysGlobal(&'static str),
+    /// Global, though it should not be: why it cannot be replaced, and what would mend that.
+    StaysGlobal { why: &'static str, mend: String },
     /// Per tenant from cutover on.
     PerTenant,
 }
 
 pub(super) fn uniqueness(planning: &Planning<'_>, table: &Table, tenant: &Ident, key: &Key) -> Uniqueness {
-    let surrogate =
-        table.primary_key().is_some_and(|primary| primary.columns.iter().all(|c| key.columns.contains(c)));
     if key.kind == KeyKind::Primary
         || key.columns.contains(tenant)
-        || surrogate
-        || is_generated_number(table, key)
-        || comes_with_parent(planning, table, key)
+        || table.tells_nothing(&key.columns)
+        || planning.catalog.key_comes_with_parent(table, key)
     {
         return Uniqueness::Stays;
     }
+    let stays = |why, mend: &str| Uniqueness::StaysGlobal { why, mend: mend.to_owned() };
     if key.deferrable {
-        return Uniqueness::StaysGlobal("it is deferrable, which an index cannot be");
+        return stays("it is deferrable, which an index cannot be", "recreate it NOT DEFERRABLE");
     }
-    // The server's own words, so that a column of such a name costs no more than a note.
+    // The server's own words, so that a column of such a name costs no more than a question.
     let says = |words| key.definition.as_str().contains(words);
     if says("NULLS NOT DISTINCT") {
-        return Uniqueness::StaysGlobal("it is NULLS NOT DISTINCT");
+        return stays("it is NULLS NOT DISTINCT", "recreate it without NULLS NOT DISTINCT");
     }
     if says(" COLLATE ") {
-        return Uniqueness::StaysGlobal("it compares by a collation of its own");
+        let mend = "give the column that collation, and recreate the key without";
+        return stays("it compares by a collation of its own", mend);
     }
-    if is_referenced_by_others(planning, &table.name, key) {
-        return Uniqueness::StaysGlobal("a foreign key that stays as it is points at it");
+    if let Some((child, foreign_key)) = needed_by(planning, &table.name, key) {
+        return Uniqueness::StaysGlobal {
+            why: "a foreign key that stays as it is points at it",
+            mend: format!("drop the foreign key {foreign_key} of {child}"),
+        };
     }
     Uniqueness::PerTenant
 }
 
-/// One column that numbers itself tells nobody anything.
-fn is_generated_number(table: &Table, key: &Key) -> bool {
-    let [only] = key.columns.as_slice() else { return false };
-    table.column(only).is_some_and(|column| {
-        column.identity.is_some()
-            || column.default.as_ref().is_some_and(|default| default.as_str().starts_with("nextval("))
-    })
+/// What becomes of a unique or exclusion index that is no key.
+pub(super) fn index_uniqueness(
+    planning: &Planning<'_>,
+    table: &Table,
+    tenant: &Ident,
+    index: &Index,
+) -> Uniqueness {
+    if !(index.unique || index.exclusion)
+        || index.columns.contains(&Some(tenant.clone()))
+        || table.index_tells_nothing(index)
+        || planning.catalog.index_comes_with_parent(table, index)
+    {
+        return Uniqueness::Stays;
+    }
+    let (why, mend) = if index.exclusion {
+        ("it is an exclusion constraint", "drop it")
+    } else if index.partial {
+        ("it is partial", "recreate it over the whole table, or drop it")
+    } else if index.columns.contains(&None) {
+        ("it is on an expression", "recreate it on columns, a generated one for example, or drop it")
+    } else {
+        ("it is not a valid index of the usual kind", "drop it, or recreate it CONCURRENTLY")
+    };
+    Uniqueness::StaysGlobal { why, mend: mend.to_owned() }
 }
 
-/// A partition's copy of the partitioned table's key goes and stays with it.
-fn comes_with_parent(planning: &Planning<'_>, table: &Table, key: &Key) -> bool {
-    table.parents.iter().filter_map(|name| planning.catalog.table(name)).any(|parent| {
-        parent.kind == TableKind::Partitioned
-            && parent.keys.iter().any(|theirs| theirs.columns == key.columns)
-    })
-}
-
-/// Foreign keys from tables that are not scoped, and those that are kept, need the key they point at.
-fn is_referenced_by_others(planning: &Planning<'_>, table: &QualifiedName, key: &Key) -> bool {
+/// A foreign key that needs this key to point at: one from a table that is not scoped, or one that is kept.
+fn needed_by<'a>(
+    planning: &'a Planning<'_>,
+    table: &QualifiedName,
+    key: &Key,
+) -> Option<(&'a QualifiedName, &'a Ident)> {
     let mut wanted = key.columns.clone();
     wanted.sort();
-    let others = planning
+    let mut others = planning
         .catalog
         .tables
         .values()
         .flat_map(|child| child.foreign_keys.iter().map(move |foreign_key| (child, foreign_key)));
-    others.filter(|(_, foreign_key)| foreign_key.references == *table).any(|(child, foreign_key)| {
+    let needs = |child: &Table, foreign_key: &ForeignKey| {
         let mut referenced = foreign_key.referenced_columns.clone();
         referenced.sort();
         let replaced =
             planning.is_scoped(&child.name) && !(foreign_key.match_full && foreign_key.columns.len() > 1);
-        referenced == wanted && !replaced
-    })
+        foreign_key.references == *table && referenced == wanted && !replaced
+    };
+    let found = others.find(|(child, foreign_key)| needs(child, foreign_key));
+    found.map(|(child, foreign_key)| (&child.name, &foreign_key.name))
 }

@@ -5,6 +5,7 @@
 
 mod assignment;
 mod cutover;
+mod global_keys;
 mod keys;
 mod not_null;
 mod optimisation;
@@ -19,7 +20,7 @@ use bastide_catalog::{Catalog, Column, Table};
 use bastide_sql::{Ident, QualifiedName};
 
 use crate::{
-    Config, Phase, PlannedStep, Refusal, Step, Survey, TenantColumn, TenantRoot, classify::Classification,
+    Config, Phase, PlannedStep, Question, Refusal, Step, Survey, TenantColumn, TenantRoot, classify::Classification,
     steps::AddTenant,
 };
 
@@ -55,10 +56,12 @@ pub(crate) struct Planning<'a> {
     pub(crate) catalog: Catalog,
     pub(crate) steps: Vec<PlannedStep>,
     pub(crate) notes: Vec<String>,
+    /// About classes and links from the start; about keys that stay global as they are found.
+    pub(crate) questions: Vec<Question>,
 }
 
 /// # Errors
-/// When a foreign key cannot be kept inside a tenant.
+/// When a foreign key cannot be kept inside a tenant, or an answer is none of its question's choices.
 pub(crate) fn plan_all(planning: &mut Planning<'_>) -> Result<(), Refusal> {
     assignment::plan(planning);
     policies::plan(planning)?;

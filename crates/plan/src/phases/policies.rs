@@ -6,7 +6,7 @@ use bastide_catalog::{Acl, Column, Sequence};
 use bastide_sql::{Ident, QualifiedName};
 
 use super::{
-    Planning, is_ours,
+    Planning, global_keys, is_ours,
     keys::{self, Fate, Uniqueness},
     views,
 };
@@ -35,11 +35,14 @@ fn add_keys(planning: &mut Planning<'_>) -> Result<(), Refusal> {
     for (table, key, fate) in keys::between_scoped(planning)? {
         match fate {
             Fate::TenantWide => {}
-            Fate::NamesATenant => planning.note(format!(
-                "{} of {table} references a tenant by a column that is not the table's tenant column; it stays as it is, \
-                 so such a row may name another tenant",
-                key.name
-            )),
+            Fate::NamesATenant => {
+                planning.note(format!(
+                    "{} of {table} references a tenant by a column that is not the table's tenant column; it stays as it \
+                     is, so such a row may name another tenant",
+                    key.name
+                ));
+                global_keys::ask_foreign_key(planning, &table, &key)?;
+            }
             Fate::Successor(successor) => {
                 if successor.keep_legacy {
                     planning.note(format!(
@@ -56,8 +59,9 @@ fn add_keys(planning: &mut Planning<'_>) -> Result<(), Refusal> {
         for key in &table.keys {
             match keys::uniqueness(planning, &table, &column.name, key) {
                 Uniqueness::Stays => {}
-                Uniqueness::StaysGlobal(why) => {
+                Uniqueness::StaysGlobal { why, mend } => {
                     planning.note(format!("the unique key {} of {name} stays global: {why}", key.name));
+                    global_keys::ask_unique(planning, &name, &key.name, why, &mend)?;
                 }
                 Uniqueness::PerTenant => {
                     let columns: Vec<Ident> =
@@ -66,18 +70,11 @@ fn add_keys(planning: &mut Planning<'_>) -> Result<(), Refusal> {
                 }
             }
         }
-        for index in table.indexes.iter().filter(|index| index.unique || index.exclusion) {
-            let holds_tenant = index.columns.contains(&Some(column.name.clone()));
-            if !holds_tenant {
-                let what = if index.exclusion {
-                    "an exclusion constraint"
-                } else if index.partial {
-                    "partial"
-                } else {
-                    "on an expression"
-                };
-                planning
-                    .note(format!("the unique index {} of {name} stays global: it is {what}", index.name));
+        for index in &table.indexes {
+            let fate = keys::index_uniqueness(planning, &table, &column.name, index);
+            if let Uniqueness::StaysGlobal { why, mend } = fate {
+                planning.note(format!("the unique index {} of {name} stays global: {why}", index.name));
+                global_keys::ask_unique(planning, &name, &index.name, why, &mend)?;
             }
         }
     }

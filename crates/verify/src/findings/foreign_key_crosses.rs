@@ -6,11 +6,7 @@ use bastide_sql::{join, sql};
 use super::{Check, Weakness};
 use crate::{Posture, Severity};
 
-pub(super) const CHECK: Check = Check {
-    id: "BST-022",
-    title: "a foreign key can join two tenants",
-    run,
-};
+pub(super) const CHECK: Check = Check { id: "BST-022", title: "a foreign key can join two tenants", run };
 
 fn run(posture: &Posture) -> Vec<Weakness> {
     let mut found = Vec::new();
@@ -25,11 +21,11 @@ fn run(posture: &Posture) -> Vec<Weakness> {
                 let message =
                     format!("the foreign key `{}` tells whether another tenant's key exists", link.name);
                 Weakness::new(Severity::Info, &table.name, message, drop)
+            } else if let Some(accepted) = posture.acceptance(&table.name, &link.name) {
+                let advice = format!("Nothing, while that holds; else {drop}.");
+                Weakness::advised(Severity::Info, &table.name, crosses(link) + &accepted, advice)
             } else {
-                let message = format!(
-                    "the foreign key `{}` to {} does not include the tenant, so a row may reference another tenant's",
-                    link.name, link.references
-                );
+                let message = crosses(link);
                 let parent_tenant = posture.scoped.get(&link.references).map(|parent| &parent.tenant_column);
                 let to = parent_tenant.into_iter().chain(&link.referenced_columns);
                 let from = std::iter::once(&scoped.tenant_column).chain(&link.columns);
@@ -47,6 +43,13 @@ fn run(posture: &Posture) -> Vec<Weakness> {
         }
     }
     found
+}
+
+fn crosses(link: &ForeignKey) -> String {
+    format!(
+        "the foreign key `{}` to {} does not include the tenant, so a row may reference another tenant's",
+        link.name, link.references
+    )
 }
 
 /// `other` refers to the same parent by the same columns and the tenant.
@@ -69,6 +72,19 @@ mod tests {
         assert_eq!((alone[0].object.as_str(), alone[0].severity), ("public.lines", Severity::Warning));
         let beside = found(&CHECK, |posture| fixture::spoil(posture, "lines").foreign_keys.push(simple()));
         assert_eq!(beside[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn one_that_the_operator_accepted_is_informational_and_says_so() {
+        let accepted = found(&CHECK, |posture| {
+            let simple = fixture::link("simple", &["order_id"], "orders", &["id"]);
+            fixture::spoil(posture, "lines").foreign_keys = vec![simple];
+            fixture::accept(posture, &["key:public.lines.simple"]);
+        });
+        assert_eq!((accepted.len(), accepted[0].severity), (1, Severity::Info));
+        assert!(
+            accepted[0].message.ends_with("(`key:public.lines.simple` = `keep` in the plan of run a-run)")
+        );
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bastide_catalog::{
-    Action, Catalog, Column, ForeignKey, Function, FunctionKind, Key, KeyKind, Persistence, Policy,
+    Action, Catalog, Column, ForeignKey, Function, FunctionKind, Index, Key, KeyKind, Persistence, Policy,
     PolicyCommand, Role, Schema, Server, Table, TableKind, View, Volatility,
 };
 use bastide_sql::{Ident, QualifiedName, Sql};
 
-use super::{KeptFunction, Posture, Reach, Scoped};
+use super::{Accepted, KeptFunction, Posture, Reach, Scoped};
 
 pub(crate) fn ident(name: &str) -> Ident {
     Ident::new(name).unwrap()
@@ -94,6 +94,24 @@ pub(crate) fn table(name: &str, columns: Vec<Column>) -> Table {
         bytes: 8192,
         persistence: Persistence::Permanent,
     }
+}
+
+pub(crate) fn index(name: &str, columns: &[Option<&str>], exclusion: bool) -> Index {
+    Index {
+        name: ident(name),
+        unique: !exclusion,
+        valid: true,
+        columns: columns.iter().map(|column| column.map(ident)).collect(),
+        partial: !exclusion && !columns.contains(&None),
+        exclusion,
+        definition: Sql::trusted(format!("{name} USING btree (…)")),
+    }
+}
+
+/// As if the newest run's plan had these questions answered `keep`.
+pub(crate) fn accept(posture: &mut Posture, questions: &[&str]) {
+    let questions = questions.iter().map(|&question| question.to_owned()).collect();
+    posture.accepted = Some(Accepted { run: "a-run".to_owned(), questions });
 }
 
 fn protected(mut table: Table, tenant_column: &str) -> Table {
@@ -242,6 +260,7 @@ pub(crate) fn sound() -> Posture {
             [("merchants", "scoped"), ("orders", "scoped"), ("lines", "scoped"), ("countries", "shared")]
                 .map(|(name, class)| (public(name), class.to_owned())),
         )),
+        accepted: None,
         reach: BTreeMap::from([
             (public("merchants"), reach(&["SELECT", "UPDATE"])),
             (public("orders"), reach(&all)),

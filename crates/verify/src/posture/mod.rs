@@ -29,6 +29,8 @@ pub(crate) struct Posture {
     pub(crate) scoped: BTreeMap<QualifiedName, Scoped>,
     /// What the newest run decided, where it says so. Without it any unscoped table passes for shared.
     pub(crate) classes: Option<BTreeMap<QualifiedName, String>>,
+    /// What the operator accepted in the newest run's plan (ids of its questions answered `keep`), and that run.
+    pub(crate) accepted: Option<Accepted>,
     /// Relations outside `bastide` that one of `roles` has a privilege on, in a schema it may use.
     pub(crate) reach: BTreeMap<QualifiedName, Reach>,
     /// The same inside schema `bastide`.
@@ -70,7 +72,24 @@ pub(crate) struct Scoped {
     pub(crate) null_rows: u64,
 }
 
+/// Weaknesses that the operator chose to live with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    pub(crate) run: String,
+    pub(crate) questions: BTreeSet<String>,
+}
+
 impl Posture {
+    /// Who accepted a key of `table`, where somebody did: what a message ends with.
+    pub(crate) fn acceptance(&self, table: &QualifiedName, key: &Ident) -> Option<String> {
+        let accepted = self.accepted.as_ref()?;
+        let question = format!("key:{table}.{key}");
+        accepted
+            .questions
+            .contains(&question)
+            .then(|| format!("; the operator accepted that (`{question}` = `keep` in the plan of run {})", accepted.run))
+    }
+
     /// Scoped tables by declaration.
     pub(crate) fn declared(&self) -> impl Iterator<Item = (&QualifiedName, &Scoped)> {
         self.scoped.iter().filter(|(_, scoped)| scoped.declared)

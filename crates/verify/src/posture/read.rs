@@ -6,7 +6,7 @@ use bastide_catalog::Catalog;
 use bastide_sql::{Ident, QualifiedName, Sql, sql};
 use tokio_postgres::{Client, Row, Transaction};
 
-use super::{Posture, Scoped, context, predicates, rights};
+use super::{Accepted, Posture, Scoped, context, predicates, rights};
 use crate::VerifyError;
 
 /// One posture read must not hold its snapshot for ever on a database in trouble.
@@ -31,7 +31,7 @@ impl Posture {
         let has_context =
             functions.iter().any(|f| f.name.as_str() == "current_tenant" && f.arguments.is_empty());
         let scoped = scoped(&transaction, &catalog, has_context).await?;
-        let (pending_cutover, classes) = run(&transaction).await?;
+        let NewestRun { pending_cutover, classes, accepted } = newest_run(&transaction).await?;
         let kept_tables = rights::kept_tables(&transaction).await?;
         let (reach, kept) = rights::reach(&transaction, &names).await?;
         let callable = rights::callable(&transaction, &names).await?;
@@ -51,6 +51,7 @@ impl Posture {
             pending_cutover,
             scoped,
             classes,
+            accepted,
             reach,
             kept,
             kept_tables,
@@ -150,37 +151,58 @@ async fn null_rows(
     Ok(row.get::<_, i64>(0).unsigned_abs())
 }
 
-/// State of the newest run that was not undone, and the classes it decided on. Once its journal is discarded there is no
-/// row, and nothing is pending.
-async fn run(
-    transaction: &Transaction<'_>,
-) -> Result<(bool, Option<BTreeMap<QualifiedName, String>>), VerifyError> {
-    let reading = "bastide.run";
+/// What the newest run that was not undone says. Once its journal is discarded its row is still there, and nothing is pending.
+#[derive(Default)]
+struct NewestRun {
+    pending_cutover: bool,
+    classes: Option<BTreeMap<QualifiedName, String>>,
+    accepted: Option<Accepted>,
+}
+
+async fn newest_run(transaction: &Transaction<'_>) -> Result<NewestRun, VerifyError> {
+    let reading = || VerifyError::reading("bastide.run");
     let run = transaction
         .query_opt(
             "SELECT id::text, state, phase FROM bastide.run WHERE state <> 'rolled_back' ORDER BY started_at DESC LIMIT 1",
             &[],
         )
         .await
-        .map_err(VerifyError::reading(reading))?;
-    let Some(run) = run else { return Ok((false, None)) };
+        .map_err(reading())?;
+    let Some(run) = run else { return Ok(NewestRun::default()) };
+    let id: String = run.get(0);
     // While cutover itself runs, nothing is left for it to settle: what it proves is that nothing is pending.
-    let pending = !matches!(run.get(1), "cut_over" | "finished") && run.get::<_, &str>(2) != "cutover";
+    let pending_cutover =
+        !matches!(run.get(1), "cut_over" | "finished") && run.get::<_, &str>(2) != "cutover";
     let rows = transaction
         .query(
             "SELECT decided.key, decided.value ->> 'class'
              FROM bastide.run, jsonb_each(CASE jsonb_typeof(plan -> 'tables') WHEN 'object' THEN plan -> 'tables'
                                           ELSE '{}' END) AS decided
              WHERE id::text = $1",
-            &[&run.get::<_, &str>(0)],
+            &[&id],
         )
         .await
-        .map_err(VerifyError::reading(reading))?;
+        .map_err(reading())?;
     let classes: BTreeMap<QualifiedName, String> = rows
         .iter()
         .filter_map(|row| Some((row.get::<_, &str>(0).parse().ok()?, row.get::<_, Option<String>>(1)?)))
         .collect();
-    Ok((pending, (!classes.is_empty()).then_some(classes)))
+    let kept = transaction
+        .query(
+            "SELECT answered.key
+             FROM bastide.run, jsonb_each_text(CASE jsonb_typeof(plan #> '{config,answers}')
+                                               WHEN 'object' THEN plan #> '{config,answers}' ELSE '{}' END) AS answered
+             WHERE id::text = $1 AND answered.key LIKE 'key:%' AND answered.value = 'keep'",
+            &[&id],
+        )
+        .await
+        .map_err(reading())?;
+    let questions: BTreeSet<String> = kept.iter().map(|row| row.get(0)).collect();
+    Ok(NewestRun {
+        pending_cutover,
+        classes: (!classes.is_empty()).then_some(classes),
+        accepted: (!questions.is_empty()).then_some(Accepted { run: id, questions }),
+    })
 }
 
 /// Functions whose body names the context. Bodies are text to the server too (except parsed ones, which it prints), so a

@@ -9,6 +9,7 @@ CREATE VIEW bastide.scoped_tables AS SELECT schema, "table", tenant_column, run_
 ALTER FUNCTION bastide.set_tenant(text) OWNER TO bastide_owner;
 ALTER FUNCTION bastide.current_tenant() OWNER TO bastide_owner;
 ALTER VIEW bastide.scoped_tables OWNER TO bastide_owner;
+GRANT SELECT ON bastide.scoped_tables TO PUBLIC;
 
 ALTER SCHEMA public OWNER TO shop;
 GRANT USAGE ON SCHEMA public TO bastide_app;

@@ -175,6 +175,42 @@ const BREACHES: &[Breach] = &[
            ADD FOREIGN KEY (order_id) REFERENCES orders (id)"#,
     ),
     breach("unique across tenants", "BST-023", "public.drafts", false, "ALTER TABLE drafts ADD email text UNIQUE"),
+    breach(
+        "unique on an expression across tenants",
+        "BST-023",
+        "public.drafts",
+        false,
+        "ALTER TABLE drafts ADD email text; CREATE UNIQUE INDEX ON drafts (lower(email))",
+    ),
+    breach(
+        "partial unique across tenants",
+        "BST-023",
+        "public.drafts",
+        false,
+        "ALTER TABLE drafts ADD email text; CREATE UNIQUE INDEX ON drafts (email) WHERE email <> ''",
+    ),
+    breach(
+        "exclusion across tenants",
+        "BST-023",
+        "public.drafts",
+        false,
+        "ALTER TABLE drafts ADD during daterange, ADD EXCLUDE USING gist (during WITH &&)",
+    ),
+    breach(
+        "a partition's own unique across tenants",
+        "BST-023",
+        "public.events_2026",
+        false,
+        "CREATE UNIQUE INDEX ON events_2026 (at)",
+    ),
+    breach(
+        "another key accepted than the one that spans",
+        "BST-023",
+        "public.drafts",
+        false,
+        "ALTER TABLE drafts ADD email text UNIQUE;
+         UPDATE bastide.run SET plan = plan || '{\"config\": {\"answers\": {\"key:public.drafts.email\": \"keep\"}}}'",
+    ),
     // Its owner is bound by FORCE, too: weak, but not open.
     breach("definer view", "BST-030", "public.totals", false, "ALTER VIEW totals RESET (security_invoker)"),
     breach(
@@ -301,7 +337,15 @@ const DECOYS: &[(&str, &str)] = &[
         "CREATE RULE routed AS ON INSERT TO notes WHERE NEW.body = 'old' DO INSTEAD
              INSERT INTO notes_archive VALUES (NEW.id, NEW.tenant_id, NEW.body)",
     ),
-    ("a unique index on an expression", "CREATE UNIQUE INDEX ON notes ((lower(body) || id))"),
+    ("a unique index that holds the primary key", "CREATE UNIQUE INDEX ON drafts (id, lower(tenant_id::text))"),
+    ("a partial unique index led by the tenant", "CREATE UNIQUE INDEX ON notes (tenant_id, body) WHERE body <> 'note'"),
+    (
+        "keys the operator accepted",
+        "ALTER TABLE drafts ADD email text, ADD CONSTRAINT \"Mail\" UNIQUE (email); CREATE UNIQUE INDEX lower_mail ON drafts (lower(email));
+         ALTER TABLE drafts ADD other bigint, ADD CONSTRAINT simple FOREIGN KEY (other) REFERENCES orders;
+         UPDATE bastide.run SET plan = plan || '{\"config\": {\"answers\": {\"key:public.drafts.\\\"Mail\\\"\": \"keep\",
+             \"key:public.drafts.lower_mail\": \"keep\", \"key:public.drafts.simple\": \"keep\"}}}'",
+    ),
     ("a publication", "CREATE PUBLICATION feed FOR TABLE orders"),
     ("default privileges for somebody else", "ALTER DEFAULT PRIVILEGES FOR ROLE shop GRANT SELECT ON TABLES TO staff"),
     ("a harmless setting", "ALTER DATABASE current SET bastide.note = 'x'"),
