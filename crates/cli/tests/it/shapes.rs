@@ -83,7 +83,7 @@ async fn text_keys_of_any_content() {
 
 #[tokio::test]
 async fn uuid_keys() {
-    let writes = "INSERT INTO by_uuid.sale (shop, note) SELECT id, 'new' FROM by_uuid.shop";
+    let writes = "INSERT INTO by_uuid.sale (shop, note) SELECT id, 'new' FROM by_uuid.shop WHERE name <> 'quarantine'";
     let settled = ("SELECT count(DISTINCT shop)::text FROM by_uuid.sale WHERE note = 'new'", "4");
     key_type("by_uuid", writes, &[settled]).await;
 }
@@ -128,7 +128,7 @@ async fn composite_keys_and_references_of_every_form() {
     let meanwhile = Meanwhile {
         login: "seller",
         writes: "INSERT INTO shelf VALUES ('S2', 1, 'new'); INSERT INTO box VALUES (1000, 'new', 1, 'S2'); INSERT INTO parcel VALUES (1000, 1, 'S2', 1000);
-            INSERT INTO letter VALUES (1000, 'c4@example.com', 'L4'); INSERT INTO receipt VALUES (1000, 'T1'); INSERT INTO transfer VALUES (1000, 4, 7)",
+            INSERT INTO letter VALUES (1000, 'c4@example.com', 'L4'); INSERT INTO receipt VALUES (1000, 'T1'); INSERT INTO transfer VALUES (1000, 4, 10)",
         settled: &[
             ("SELECT tenant_id::text FROM parcel WHERE id = 1000", "2"),
             ("SELECT tenant_id::text FROM letter WHERE id = 1000", "2"),
@@ -148,15 +148,19 @@ async fn cycles_and_what_happens_when_a_row_goes() {
         login: "seller",
         writes: "BEGIN; INSERT INTO category VALUES (1000, NULL, 4, 1001), (1001, NULL, 1000, 1000); COMMIT; INSERT INTO product (id, category) VALUES (1000, 1001); INSERT INTO photo VALUES (1000, 1000);
             UPDATE product SET photo = 1000, replaced_by = 1 WHERE id = 1000;
-            BEGIN; INSERT INTO c VALUES (1000, 1000); INSERT INTO b VALUES (1000, 1000); INSERT INTO a VALUES (1000, 1000, 1000); COMMIT",
+            BEGIN; INSERT INTO a VALUES (1000, NULL, 1000); INSERT INTO c VALUES (1000, 1000); INSERT INTO b VALUES (1000, 1000); UPDATE a SET b = 1000 WHERE id = 1000; COMMIT;
+            BEGIN; INSERT INTO c VALUES (1001, 1001); INSERT INTO a VALUES (1001, NULL, 1000); COMMIT",
         settled: &[
             ("SELECT string_agg(shop_id::text, ',') FROM category WHERE id >= 1000", "1,1"),
             ("SELECT tenant_id::text FROM photo WHERE id = 1000", "1"),
             ("SELECT tenant_id::text FROM a WHERE id = 1000", "1"),
+            ("SELECT tenant_id::text FROM b WHERE id = 1000", "1"),
+            // Its parent came later in the same transaction.
+            ("SELECT tenant_id::text FROM c WHERE id = 1001", "-1"),
         ],
         written: "SELECT count(*)::text FROM product WHERE id = 1000",
-        unwrite: "UPDATE product SET photo = NULL WHERE id = 1000; DELETE FROM photo WHERE id = 1000; SET CONSTRAINTS ALL DEFERRED; DELETE FROM a WHERE id = 1000; DELETE FROM b WHERE id = 1000;
-            DELETE FROM c WHERE id = 1000; DELETE FROM product WHERE id = 1000; DELETE FROM category WHERE id >= 1000",
+        unwrite: "UPDATE product SET photo = NULL WHERE id = 1000; DELETE FROM photo WHERE id = 1000; SET CONSTRAINTS ALL DEFERRED; DELETE FROM a WHERE id >= 1000; DELETE FROM b WHERE id = 1000;
+            DELETE FROM c WHERE id >= 1000; DELETE FROM product WHERE id = 1000; DELETE FROM category WHERE id >= 1000",
     };
     family(fixture!("cycles"), "public.shop", meanwhile).await;
 }
