@@ -122,6 +122,7 @@ impl MigrationGuard {
             sql!("SET default_tablespace = ''"),
             sql!("SET application_name = 'bastide'"),
             sql!("SET client_min_messages = warning"),
+            sql!("SELECT set_config('bastide.held_ms', '', false)"),
             sql!("SELECT set_config('bastide.run', {}, false)", Literal::text(run)),
         ];
         self.client

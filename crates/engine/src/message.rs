@@ -88,15 +88,17 @@ pub(crate) fn autocommit_settings(script: &Script) -> Vec<Sql> {
     let wait = if patient { Duration::from_secs(10) } else { QUEUE };
     let mut message =
         vec![sql!("SET statement_timeout = 0"), sql!("SET lock_timeout = {}", milliseconds(wait))];
+    message.push(sql!("SELECT set_config('bastide.held_ms', '', false)"));
     message.extend(script.prelude.iter().cloned());
     message
 }
 
-/// The step got there. Travels with the step's own COMMIT.
+/// The step got there. Travels with the step's own COMMIT; one with several commits of its own says in
+/// `bastide.held_ms` how long it held a lock at most.
 pub(crate) fn arrived(step: &StepId, direction: Direction) -> Sql {
     let (state, at) = words(direction);
     sql!(
-        "UPDATE bastide.journal SET state = {}, {} = clock_timestamp(), error = NULL, held_ms = extract(epoch FROM clock_timestamp() - coalesce(nullif(current_setting('bastide.locked_at', true), '')::timestamptz, now())) * 1000 WHERE run_id = current_setting('bastide.run')::uuid AND step = {}",
+        "UPDATE bastide.journal SET state = {}, {} = clock_timestamp(), error = NULL, held_ms = coalesce(nullif(current_setting('bastide.held_ms', true), '')::double precision, extract(epoch FROM clock_timestamp() - coalesce(nullif(current_setting('bastide.locked_at', true), '')::timestamptz, now())) * 1000) WHERE run_id = current_setting('bastide.run')::uuid AND step = {}",
         Literal::text(state),
         at,
         Literal::text(step.as_str())

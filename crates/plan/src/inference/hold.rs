@@ -2,65 +2,132 @@
 //!
 //! What references such a row goes with it, to the last table, so that no reference is left dangling; scoped or not.
 
+use bastide_catalog::TypeName;
 use bastide_sql::{Ident, Literal, QualifiedName, Sql, join, sql};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Edge, Graph,
-    render::{Dollar, relation, search_path},
+    Edge, Graph, prelude,
+    render::{Dollar, path_to, relation, search_path},
     rounds::lines,
     row_key,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HoldAsideScripts {
-    /// Runs in one transaction that begins with [`prelude`](super::prelude); so does `restore`.
+    /// One statement that commits as it goes: it runs by itself, outside a transaction. Running it again is harmless.
     pub script: Vec<Sql>,
+    /// Runs in one transaction that begins with [`prelude`].
     pub restore: Vec<Sql>,
     /// Every table the scripts may write, parents before children where they do not go round.
     pub tables: Vec<QualifiedName>,
+    /// The columns of those tables as the rows are written down.
+    pub layouts: Vec<HeldLayout>,
 }
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldLayout {
+    pub table: QualifiedName,
+    pub columns: Vec<(Ident, TypeName)>,
+}
+
+/// Rows to a transaction: what is locked at any time is a few milliseconds of work.
+const CHUNK: usize = 500;
 
 /// Build `graph` from the catalog as it is at cutover: every scoped table has its tenant column, and its columns are
 /// those that the rows will have when they come back.
+///
+/// Finding the rows reads whole tables, and locks nothing but them against DDL. Each found row then moves by its physical
+/// place and version in a short transaction of its own chunk; one that somebody changes or holds meanwhile is left, and
+/// looked at again in the next pass. The passes end when one finds nothing.
 #[must_use]
 pub fn hold_aside(graph: &Graph) -> HoldAsideScripts {
     let order = parents_first(graph);
-    let mut script = vec![search_path(graph)];
-    for &n in &order {
-        script
-            .push(sql!("CREATE TEMP TABLE {} (rid tid, round integer, reason text) ON COMMIT DROP", held(n)));
-        script.push(sql!("CREATE UNIQUE INDEX ON {} (rid)", held(n)));
-    }
-    script.extend(order.iter().filter_map(|&n| without_tenant(graph, n)));
-    script.extend(graph.evidence().filter_map(|(_, edge)| crossing(graph, edge)));
-    script.push(sql!("DO {}", Dollar(&followers(graph))));
-    script.extend(order.iter().filter(|&&n| graph.nodes[n].root).map(|&n| never_the_root(graph, n)));
-    script.extend(order.iter().map(|&n| keep(graph, n)));
-    // Neither the shop's own triggers nor CASCADE may act: every row that has to move is already named.
-    script.push(sql!("SET LOCAL session_replication_role = replica"));
-    script.extend(order.iter().rev().map(|&n| {
-        sql!("DELETE FROM ONLY {} AS t USING {} AS h WHERE t.ctid = h.rid", graph.nodes[n].table, held(n))
-    }));
     let mut restore = vec![search_path(graph), sql!("SET LOCAL session_replication_role = replica")];
     restore.extend(order.iter().flat_map(|&n| put_back(graph, n)));
     HoldAsideScripts {
-        script,
+        script: vec![sql!("DO {}", Dollar(&passes(graph, &order)))],
         restore,
         tables: order.iter().map(|&n| graph.nodes[n].table.clone()).collect(),
+        layouts: order.iter().map(|&n| held_layout(graph, n)).collect(),
     }
 }
 
-/// Rows of node `n` that move: `(rid tid, round int, reason text)`.
-fn held(n: usize) -> Sql {
+fn held_layout(graph: &Graph, n: usize) -> HeldLayout {
+    let node = &graph.nodes[n];
+    let columns = node.layout.iter().map(|(column, kind, _)| (column.clone(), kind.clone())).collect();
+    HeldLayout { table: node.table.clone(), columns }
+}
+
+fn passes(graph: &Graph, order: &[usize]) -> Sql {
+    let made = order.iter().flat_map(|&n| {
+        [
+            sql!("DROP TABLE IF EXISTS {}, {}", found(n), written(n)),
+            sql!("CREATE TEMP TABLE {} (rid tid, version xid, round integer, reason text)", found(n)),
+            sql!("CREATE UNIQUE INDEX ON {} (rid)", found(n)),
+            create_layout(graph, n, &written(n)),
+        ]
+    });
+    let mut finding: Vec<Sql> = order.iter().map(|&n| sql!("DELETE FROM {}", found(n))).collect();
+    finding.extend(order.iter().filter_map(|&n| without_tenant(graph, n)));
+    finding.extend(graph.evidence().filter_map(|(_, edge)| crossing(graph, edge)));
+    finding.extend(graph.edges.iter().map(|edge| bereaved(graph, edge)));
+    let roots = order.iter().filter(|&&n| graph.nodes[n].root).map(|&n| never_the_root(graph, n));
+    let any = order.iter().map(|&n| sql!("EXISTS (SELECT FROM {})", found(n)));
+    let moves = order.iter().rev().map(|&n| move_chunks(graph, n));
+    let dropped = order.iter().map(|&n| sql!("DROP TABLE {}, {}", found(n), written(n)));
+    sql!(
+        "DECLARE
+  bastide_round integer;
+  bastide_rows bigint;
+  bastide_moved bigint;
+  bastide_since timestamptz;
+  bastide_held double precision := 0;
+BEGIN
+  SET LOCAL search_path = pg_catalog, pg_temp;
+{}  LOOP
+    COMMIT;
+{}{}{}{}    EXIT WHEN NOT ({});
+    bastide_moved := 0;
+{}    IF bastide_moved = 0 THEN
+      RAISE EXCEPTION 'the rows to hold aside are locked or change all the time' USING ERRCODE = '55P03';
+    END IF;
+  END LOOP;
+{}  PERFORM set_config('bastide.held_ms', bastide_held::text, false);
+END",
+        lines(made, "  "),
+        lines(prelude().into_iter().chain([search_path(graph)]), "    "),
+        lines(finding, "    "),
+        followers(graph),
+        lines(roots, "    "),
+        join(any, " OR "),
+        join(moves, ""),
+        lines(dropped, "  ")
+    )
+}
+
+/// Rows of node `n` that move: `(rid tid, version xid, round int, reason text)`. Place and version together name one
+/// state of one row: a place that is used again has another version.
+fn found(n: usize) -> Sql {
     sql!("pg_temp.bastide_h{}", n)
+}
+
+/// The row type that rows of node `n` were written down with.
+fn written(n: usize) -> Sql {
+    sql!("pg_temp.bastide_g{}", n)
+}
+
+fn create_layout(graph: &Graph, n: usize, name: &Sql) -> Sql {
+    let columns = graph.nodes[n].layout.iter().map(|(column, kind, _)| sql!("{} {}", column, kind));
+    sql!("CREATE TEMP TABLE {} ({})", name, join(columns, ", "))
 }
 
 fn without_tenant(graph: &Graph, n: usize) -> Option<Sql> {
     let node = &graph.nodes[n];
     let column = node.tenant.as_ref().filter(|_| node.scoped && !node.root)?;
     Some(sql!(
-        "INSERT INTO {} SELECT t.ctid, 0, 'has no tenant' FROM ONLY {} AS t WHERE t.{} IS NULL",
-        held(n),
+        "INSERT INTO {} SELECT t.ctid, t.xmin, 0, 'has no tenant' FROM ONLY {} AS t WHERE t.{} IS NULL",
+        found(n),
         node.table,
         column
     ))
@@ -71,9 +138,9 @@ fn crossing(graph: &Graph, edge: &Edge) -> Option<Sql> {
     let (c, p) = (sql!("c"), sql!("p"));
     let (of_child, of_parent) = (graph.own(child, &c)?, graph.own(parent, &p)?);
     Some(sql!(
-        "INSERT INTO {} SELECT c.ctid, 0, {}
+        "INSERT INTO {} SELECT c.ctid, c.xmin, 0, {}
 FROM ONLY {} AS c JOIN ONLY {} AS p ON {} WHERE {} <> {} ON CONFLICT (rid) DO NOTHING",
-        held(edge.child),
+        found(edge.child),
         Literal::text(format!("joins two tenants: {}", graph.down_path(edge))),
         child.table,
         parent.table,
@@ -83,37 +150,78 @@ FROM ONLY {} AS c JOIN ONLY {} AS p ON {} WHERE {} <> {} ON CONFLICT (rid) DO NO
     ))
 }
 
+fn follows(graph: &Graph, edge: &Edge) -> Literal {
+    Literal::text(format!("references a row held aside: {}", graph.down_path(edge)))
+}
+
+/// Rows that came to reference a row after it was found and before it moved.
+fn bereaved(graph: &Graph, edge: &Edge) -> Sql {
+    let (c, p, q) = (sql!("c"), sql!("p"), sql!("q"));
+    let same = graph.edges.iter().filter(|other| other.link == edge.link && other.child == edge.child);
+    // The row may be back, written anew, in this partition or another.
+    let gone = same.map(|other| {
+        sql!(
+            "NOT EXISTS (SELECT FROM ONLY {} AS q WHERE {})",
+            graph.nodes[other.parent].table,
+            graph.on(other, &c, &q)
+        )
+    });
+    sql!(
+        "INSERT INTO {} SELECT c.ctid, c.xmin, 0, {}
+FROM {} AS p JOIN ONLY {} AS c ON {} WHERE {} ON CONFLICT (rid) DO NOTHING",
+        found(edge.child),
+        follows(graph, edge),
+        held_rows(&graph.nodes[edge.parent].table, &written(edge.parent)),
+        graph.nodes[edge.child].table,
+        graph.on(edge, &c, &p),
+        join(gone, " AND ")
+    )
+}
+
+/// The held rows of one table, as rows of the type `layout`.
+fn held_rows(table: &QualifiedName, layout: &Sql) -> Sql {
+    // OFFSET 0: read each row once, not once per column.
+    sql!(
+        "(SELECT (s.r).* FROM (SELECT h.row::{} AS r FROM bastide.held AS h WHERE {} ORDER BY h.seq OFFSET 0) AS s)",
+        layout,
+        pending(table)
+    )
+}
+
+fn pending(table: &QualifiedName) -> Sql {
+    sql!(
+        "run_id = current_setting('bastide.run')::uuid AND relation = {} AND restored_at IS NULL",
+        relation(table)
+    )
+}
+
 /// Rows that reference a row that moves, round by round.
 fn followers(graph: &Graph) -> Sql {
     let (c, p) = (sql!("c"), sql!("p"));
     let moves = graph.edges.iter().map(|edge| {
         sql!(
-            "    INSERT INTO {} SELECT c.ctid, bastide_round + 1, {}
-      FROM {} AS h JOIN ONLY {} AS p ON p.ctid = h.rid JOIN ONLY {} AS c ON {}
-      WHERE h.round = bastide_round ON CONFLICT (rid) DO NOTHING;
-    GET DIAGNOSTICS bastide_rows = ROW_COUNT;
-    bastide_moved := bastide_moved + bastide_rows;
+            "      INSERT INTO {} SELECT c.ctid, c.xmin, bastide_round + 1, {}
+        FROM {} AS h JOIN ONLY {} AS p ON p.ctid = h.rid JOIN ONLY {} AS c ON {}
+        WHERE h.round = bastide_round ON CONFLICT (rid) DO NOTHING;
+      GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+      bastide_moved := bastide_moved + bastide_rows;
 ",
-            held(edge.child),
-            Literal::text(format!("references a row held aside: {}", graph.down_path(edge))),
-            held(edge.parent),
+            found(edge.child),
+            follows(graph, edge),
+            found(edge.parent),
             graph.nodes[edge.parent].table,
             graph.nodes[edge.child].table,
             graph.on(edge, &c, &p)
         )
     });
     sql!(
-        "DECLARE
-  bastide_round integer := 0;
-  bastide_rows bigint;
-  bastide_moved bigint;
-BEGIN
-  LOOP
-    bastide_moved := 0;
-{}    EXIT WHEN bastide_moved = 0;
-    bastide_round := bastide_round + 1;
-  END LOOP;
-END",
+        "    bastide_round := 0;
+    LOOP
+      bastide_moved := 0;
+{}      EXIT WHEN bastide_moved = 0;
+      bastide_round := bastide_round + 1;
+    END LOOP;
+",
         join(moves, "")
     )
 }
@@ -124,31 +232,60 @@ fn never_the_root(graph: &Graph, n: usize) -> Sql {
         "a row of the tenant root {} references another tenant's row, so it cannot be held aside; choose another root",
         graph.nodes[n].table
     );
-    let body = lines(
-        [sql!(
-            "BEGIN IF EXISTS (SELECT FROM {}) THEN
-  RAISE EXCEPTION USING MESSAGE = {}, ERRCODE = '23503'; END IF; END",
-            held(n),
-            Literal::text(message)
-        )],
-        "",
-    );
-    sql!("DO {}", Dollar(&body))
+    sql!(
+        "IF EXISTS (SELECT FROM {}) THEN
+  RAISE EXCEPTION USING MESSAGE = {}, ERRCODE = '23503'; END IF",
+        found(n),
+        Literal::text(message)
+    )
 }
 
-fn keep(graph: &Graph, n: usize) -> Sql {
+/// What was found moves, one chunk to a transaction.
+fn move_chunks(graph: &Graph, n: usize) -> Sql {
     let node = &graph.nodes[n];
     let t = sql!("t");
     let columns = node.layout.iter().map(|(column, ..)| sql!("t.{}", column));
+    let mut opening = vec![sql!("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")];
+    opening.extend(prelude().into_iter().skip(1));
+    opening.extend([
+        search_path(graph),
+        // Neither the shop's own triggers nor CASCADE may act: every row that has to move is named.
+        sql!("SET LOCAL session_replication_role = replica"),
+        // By place, never by a scan: the rows are locked meanwhile.
+        sql!("SET LOCAL enable_hashjoin = off"),
+        sql!("SET LOCAL enable_mergejoin = off"),
+    ]);
     sql!(
-        "INSERT INTO bastide.held (run_id, relation, key, tenant, row, reason)
-SELECT current_setting('bastide.run')::uuid, {}, {}, {}, ROW({})::text, h.reason
-FROM {} AS h JOIN ONLY {} AS t ON t.ctid = h.rid ORDER BY h.rid",
-        relation(&node.table),
+        "    WHILE EXISTS (SELECT FROM {}) LOOP
+      COMMIT;
+{}      bastide_since := clock_timestamp();
+      WITH chunk AS (
+        DELETE FROM {} WHERE rid = ANY (ARRAY(SELECT f.rid FROM {} AS f ORDER BY f.rid LIMIT {}))
+        RETURNING rid, version, reason
+      ), locked AS MATERIALIZED (
+        SELECT t.ctid AS rid, {} AS key, {} AS tenant, ROW({})::text AS literal, f.reason
+        FROM chunk AS f JOIN ONLY {} AS t ON t.ctid = f.rid AND t.xmin = f.version FOR UPDATE OF t SKIP LOCKED
+      ), kept AS (
+        INSERT INTO bastide.held (run_id, relation, key, tenant, row, reason)
+        SELECT current_setting('bastide.run')::uuid, {}, l.key, l.tenant, l.literal, l.reason FROM locked AS l ORDER BY l.rid
+      )
+      DELETE FROM ONLY {} AS t USING locked AS l WHERE t.ctid = l.rid;
+      GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+      bastide_moved := bastide_moved + bastide_rows;
+      COMMIT;
+      bastide_held := greatest(bastide_held, extract(epoch FROM clock_timestamp() - bastide_since) * 1000);
+    END LOOP;
+",
+        found(n),
+        lines(opening, "      "),
+        found(n),
+        found(n),
+        CHUNK,
         row_key(&Ident::constant("t"), &node.key, &node.original_columns),
         graph.own(node, &t).unwrap_or_else(|| sql!("NULL::text")),
         join(columns, ", "),
-        held(n),
+        node.table,
+        relation(&node.table),
         node.table
     )
 }
@@ -158,25 +295,45 @@ FROM {} AS h JOIN ONLY {} AS t ON t.ctid = h.rid ORDER BY h.rid",
 fn put_back(graph: &Graph, n: usize) -> [Sql; 3] {
     let node = &graph.nodes[n];
     let layout = sql!("pg_temp.bastide_r{}", n);
-    let columns = node.layout.iter().map(|(column, kind, _)| sql!("{} {}", column, kind));
-    let written = || node.layout.iter().filter(|(.., writable)| *writable).map(|(column, ..)| column);
-    let pending = sql!(
-        "run_id = current_setting('bastide.run')::uuid AND relation = {} AND restored_at IS NULL",
-        relation(&node.table)
-    );
+    let writable: Vec<&Ident> =
+        node.layout.iter().filter(|(.., writable)| *writable).map(|(column, ..)| column).collect();
+    let columns = join(writable.iter().map(|column| sql!("{}", column)), ", ");
     [
-        sql!("CREATE TEMP TABLE {} ({}) ON COMMIT DROP", layout, join(columns, ", ")),
+        sql!("{} ON COMMIT DROP", create_layout(graph, n, &layout)),
         sql!(
-            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE
-SELECT {} FROM (SELECT h.row::{} AS r FROM bastide.held AS h WHERE {} ORDER BY h.seq OFFSET 0) AS s",
+            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} AS s",
             node.table,
-            join(written(), ", "),
-            join(written().map(|column| sql!("(s.r).{}", column)), ", "),
-            layout,
-            pending
+            columns,
+            columns,
+            held_rows(&node.table, &layout)
         ),
-        sql!("UPDATE bastide.held SET restored_at = clock_timestamp() WHERE {}", pending),
+        sql!("UPDATE bastide.held SET restored_at = clock_timestamp() WHERE {}", pending(&node.table)),
     ]
+}
+
+/// Which held rows could not come back because a row written since has one of `keys`: statements that prepare, for a
+/// transaction that is rolled back, and one query per key of `(count, examples text)`.
+#[must_use]
+pub fn collisions(layout: &HeldLayout, keys: &[Vec<Ident>]) -> (Vec<Sql>, Vec<Sql>) {
+    let name = sql!("pg_temp.bastide_check");
+    let columns = layout.columns.iter().map(|(column, kind)| sql!("{} {}", column, kind));
+    let prepare = vec![
+        path_to(layout.columns.iter().map(|(_, kind)| kind)),
+        sql!("DROP TABLE IF EXISTS {}", name),
+        sql!("CREATE TEMP TABLE {} ({})", name, join(columns, ", ")),
+    ];
+    let queries = keys.iter().map(|key| {
+        let same = key.iter().map(|column| sql!("t.{} = p.{}", column, column));
+        let text = key.iter().map(|column| sql!("p.{}::text", column));
+        sql!(
+            "SELECT count(*), coalesce(array_to_string((array_agg(left(concat_ws(', ', {}), 60)))[1:5], '; '), '') FROM {} AS p WHERE EXISTS (SELECT FROM {} AS t WHERE {})",
+            join(text, ", "),
+            held_rows(&layout.table, &name),
+            layout.table,
+            join(same, " AND ")
+        )
+    });
+    (prepare, queries.collect())
 }
 
 /// Nodes so that whatever is referenced comes before what references it; where keys go round, in the catalog's order.

@@ -44,12 +44,12 @@ pub(crate) fn relation(table: &QualifiedName) -> Literal {
 /// Operators of a type from an extension live in its schema, so that schema has to be on the path; `pg_catalog` comes
 /// first, and nothing else is there that could capture a name.
 pub(crate) fn search_path(graph: &Graph) -> Sql {
-    let mut schemas: Vec<Ident> = graph
-        .nodes
-        .iter()
-        .flat_map(|node| &node.layout)
-        .filter_map(|(_, type_name, _)| schema_of(type_name))
-        .collect();
+    path_to(graph.nodes.iter().flat_map(|node| &node.layout).map(|(_, type_name, _)| type_name))
+}
+
+/// The path to the operators of these types.
+pub(crate) fn path_to<'a>(types: impl Iterator<Item = &'a TypeName>) -> Sql {
+    let mut schemas: Vec<Ident> = types.filter_map(schema_of).collect();
     schemas.sort();
     schemas.dedup();
     let path = join(

@@ -63,7 +63,13 @@ fn hold_rows_aside(planning: &mut Planning<'_>) {
     let graph = Graph::build(&planning.catalog, planning.root(), &planning.classification.scoped());
     let scripts = hold_aside(&graph);
     let name = if planning.hold_crossing { "crossing" } else { "without_tenant" }.to_owned();
-    let step = HoldAside { script: scripts.script, restore: scripts.restore, tables: scripts.tables, name };
+    let step = HoldAside {
+        script: scripts.script,
+        restore: scripts.restore,
+        tables: scripts.tables,
+        layouts: scripts.layouts,
+        name,
+    };
     planning.emit(PHASE, Step::HoldAside(step));
 }
 

@@ -4,14 +4,20 @@ use bastide_catalog::Catalog;
 use bastide_sql::{LockMode, QualifiedName, Sql, sql};
 use serde::{Deserialize, Serialize};
 
-use crate::{Script, inference};
+use crate::{
+    Script,
+    inference::{self, HeldLayout},
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldAside {
-    /// Computes the rows and moves them, children first.
+    /// Finds the rows and moves them, children first, in transactions of its own.
     pub script: Vec<Sql>,
     pub restore: Vec<Sql>,
     pub tables: Vec<QualifiedName>,
+    /// How the rows are written down; what rollback needs to see whether they can come back.
+    #[serde(default)]
+    pub layouts: Vec<HeldLayout>,
     /// What the step is about, for its id: usually `quarantine`.
     pub name: String,
 }
@@ -25,22 +31,18 @@ impl HoldAside {
         "hold aside the rows that no tenant may keep".to_owned()
     }
 
+    /// Only the rows that move are locked, and a chunk at a time.
     pub(super) fn forward(&self) -> Script {
-        self.locking(self.script.clone())
+        Script::autocommit(LockMode::RowExclusive, self.tables.clone(), self.script.clone())
     }
 
+    /// Others may read meanwhile, nobody may write. Triggers stay asleep: they would note rows that come back as new.
     pub(super) fn inverse(&self) -> Script {
-        self.locking(self.restore.clone())
-    }
-
-    /// Others may read meanwhile, nobody may write: what is computed must be what is moved. Triggers stay asleep, or
-    /// they would note deletions and cascade into rows that nobody decided about.
-    fn locking(&self, statements: Vec<Sql>) -> Script {
         let mut prelude = inference::prelude();
         prelude.push(sql!("SET LOCAL session_replication_role = replica"));
         Script {
             prelude,
-            ..Script::transaction(LockMode::ShareRowExclusive, self.tables.clone(), statements)
+            ..Script::transaction(LockMode::ShareRowExclusive, self.tables.clone(), self.restore.clone())
         }
     }
 
@@ -58,17 +60,19 @@ mod tests {
 
     fn step() -> Step {
         Step::HoldAside(HoldAside {
-            script: vec![
-                sql!(
-                    "INSERT INTO bastide.held (run_id, relation, key, row, reason) SELECT current_setting('bastide.run')::uuid, 'orders', jsonb_build_array(id::text), t::text, 'crossing' FROM public.orders AS t WHERE id = 2"
-                ),
-                sql!("DELETE FROM public.orders WHERE id = 2"),
-            ],
+            script: vec![sql!(
+                "DO $$ BEGIN
+                   SET LOCAL session_replication_role = replica;
+                   INSERT INTO bastide.held (run_id, relation, key, row, reason) SELECT current_setting('bastide.run')::uuid, 'orders', jsonb_build_array(id::text), t::text, 'crossing' FROM public.orders AS t WHERE id = 2;
+                   DELETE FROM public.orders WHERE id = 2;
+                 END $$"
+            )],
             restore: vec![
                 sql!("INSERT INTO public.orders SELECT (row::public.orders).* FROM bastide.held"),
                 sql!("DELETE FROM bastide.held"),
             ],
             tables: vec![name("public.orders")],
+            layouts: Vec::new(),
             name: "quarantine".to_owned(),
         })
     }
@@ -78,22 +82,13 @@ mod tests {
         insta::assert_snapshot!(step().id(), @"hold_aside:quarantine");
         insta::assert_snapshot!(step().describe(), @"hold aside the rows that no tenant may keep");
         insta::assert_snapshot!(show(&step().forward()), @r"
-        -- Transaction
-        -- SHARE ROW EXCLUSIVE on public.orders
-        SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
-        SET LOCAL row_security = off;
-        SET LOCAL statement_timeout = 0;
-        SET LOCAL jit = off;
-        SET LOCAL work_mem = '64MB';
-        SET LOCAL maintenance_work_mem = '128MB';
-        SET LOCAL DateStyle = 'ISO, YMD';
-        SET LOCAL IntervalStyle = 'postgres';
-        SET LOCAL TimeZone = 'UTC';
-        SET LOCAL extra_float_digits = 1;
-        SET LOCAL bytea_output = 'hex';
-        SET LOCAL session_replication_role = replica;
-        INSERT INTO bastide.held (run_id, relation, key, row, reason) SELECT current_setting('bastide.run')::uuid, 'orders', jsonb_build_array(id::text), t::text, 'crossing' FROM public.orders AS t WHERE id = 2;
-        DELETE FROM public.orders WHERE id = 2;
+        -- Autocommit
+        -- ROW EXCLUSIVE on public.orders
+        DO $$ BEGIN
+                           SET LOCAL session_replication_role = replica;
+                           INSERT INTO bastide.held (run_id, relation, key, row, reason) SELECT current_setting('bastide.run')::uuid, 'orders', jsonb_build_array(id::text), t::text, 'crossing' FROM public.orders AS t WHERE id = 2;
+                           DELETE FROM public.orders WHERE id = 2;
+                         END $$;
         ");
         insta::assert_snapshot!(show(&step().inverse()), @r"
         -- Transaction

@@ -42,6 +42,19 @@ pub(crate) async fn run(db: &Database, statements: &[Sql]) -> Result<(), String>
     transaction.commit().await.map_err(|error| error.to_string())
 }
 
+/// Runs each statement by itself, outside a transaction.
+pub(crate) async fn alone(db: &Database, statements: &[Sql]) -> Result<(), String> {
+    let client = db.client().await;
+    client.batch_execute("SET bastide.run = '00000000-0000-0000-0000-000000000001'").await.unwrap();
+    for statement in statements {
+        if let Err(error) = client.batch_execute(statement.as_str()).await {
+            let said = error.as_db_error().map(|db| format!("{} {}", db.code().code(), db.message()));
+            return Err(format!("{}\n{statement}", said.unwrap_or_else(|| error.to_string())));
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn name(text: &str) -> QualifiedName {
     text.parse().unwrap()
 }
