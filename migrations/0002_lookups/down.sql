@@ -1,12 +1,4 @@
--- Undoes up.sql: the functions with their grants, then the columns their owner could read. The same setting bastide.app_role
--- names the role that was granted to.
-
-DO $do$
-BEGIN
-    EXECUTE format('REVOKE SELECT ON bastide.scoped_tables FROM %I',
-        coalesce(nullif(current_setting('bastide.app_role', true), ''), 'bastide_app'));
-END
-$do$;
+-- Undoes up.sql: the functions with their grants, then the columns their owner could read.
 
 DROP FUNCTION bastide.migration_status();
 DROP FUNCTION bastide.merchants_of(uuid);

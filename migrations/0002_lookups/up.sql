@@ -79,12 +79,10 @@ ALTER FUNCTION bastide.migration_status() OWNER TO bastide_owner;
 REVOKE ALL ON FUNCTION bastide.merchant_by_slug(text), bastide.login_by_email(text), bastide.membership(uuid, uuid),
     bastide.merchants_of(uuid), bastide.migration_status() FROM PUBLIC;
 
--- Which tables are scoped is what the server compares its own login with before it serves.
 DO $do$
 DECLARE
     app_role text := coalesce(nullif(current_setting('bastide.app_role', true), ''), 'bastide_app');
 BEGIN
-    EXECUTE format('GRANT SELECT ON bastide.scoped_tables TO %I', app_role);
     EXECUTE format(
         'GRANT EXECUTE ON FUNCTION bastide.merchant_by_slug(text), bastide.login_by_email(text), '
         'bastide.membership(uuid, uuid), bastide.merchants_of(uuid), bastide.migration_status() TO %I',

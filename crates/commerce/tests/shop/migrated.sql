@@ -5,6 +5,7 @@ CREATE FUNCTION bastide.set_tenant(v text) RETURNS void LANGUAGE sql
 CREATE FUNCTION bastide.current_tenant() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
     RETURN NULLIF(current_setting('bastide.tenant', true), '');
 CREATE VIEW bastide.scoped_tables AS SELECT schema, "table", tenant_column, run_id FROM bastide.scope;
+GRANT SELECT ON bastide.scoped_tables TO PUBLIC;
 
 ALTER TABLE public.customers ADD COLUMN tenant_id uuid REFERENCES public.merchants;
 CREATE ROLE bastide_app LOGIN PASSWORD 'app' NOSUPERUSER NOBYPASSRLS;

@@ -29,7 +29,7 @@ pub use hold::{HeldLayout, HoldAsideScripts, collisions, hold_aside};
 pub use measure::{
     LinkMeasure, SurveyScript, TableMeasure, UsageMeasure, crossing_counts, survey_script, usage_script,
 };
-pub use record::{assign_script, row_key};
+pub use record::{assign_script, declare_script, row_key};
 
 use bastide_sql::{Sql, sql};
 

@@ -1,6 +1,6 @@
 //! Inference for a run: what was found goes into `bastide.rule` and `bastide.assignment`.
 
-use bastide_sql::{Ident, Literal, Sql, join, sql};
+use bastide_sql::{Ident, Literal, QualifiedName, Sql, join, sql};
 
 use super::{
     Graph,
@@ -10,6 +10,9 @@ use super::{
 
 /// Rule ids of different passes of one run are this far apart.
 const PASS: usize = 1_000_000;
+
+/// What a new root's rules have for a path: nothing led there but the operator's word.
+const DECLARED: &str = "declared by --new-tenant-root";
 
 /// Every row whose tenant column is NULL gets one line in `bastide.assignment`, in physical order; `quarantine` receives
 /// what no evidence settles. `pass` (from 1) keeps the rule ids of one run's passes apart; a pass that finds no NULL is
@@ -41,6 +44,19 @@ pub fn assign_script(graph: &Graph, quarantine: Option<&str>, pass: u32) -> Vec<
         rounds::lines(recorded, "  ")
     );
     vec![search_path(graph), sql!("DO {}", Dollar(&body))]
+}
+
+/// The evidence for rows that all belong to the first tenant of a new root: one rule per table of `tables`, and no row in
+/// `bastide.assignment`, because every row has the same.
+#[must_use]
+pub fn declare_script(tables: &[QualifiedName]) -> Vec<Sql> {
+    let rules = tables.iter().enumerate().map(|(at, table)| sql!("({}, {})", at + 1, relation(table)));
+    vec![sql!(
+        "INSERT INTO bastide.rule (run_id, id, relation, kind, path)
+SELECT current_setting('bastide.run')::uuid, v.id, v.relation, 'declared', {} FROM (VALUES {}) AS v (id, relation)",
+        Literal::text(DECLARED),
+        join(rules, ", ")
+    )]
 }
 
 /// How `bastide.assignment.key` and `bastide.held.key` name a row of the table that `alias` stands for: its key's values

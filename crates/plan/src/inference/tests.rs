@@ -2,7 +2,7 @@
 
 use bastide_sql::{Ident, Sql};
 
-use super::{Edge, Graph, Link, Node, assign_script, crossing_counts, hold_aside, rounds, survey_script};
+use super::{Edge, Graph, Link, Node, assign_script, crossing_counts, declare_script, hold_aside, rounds, survey_script};
 use crate::TenantRoot;
 
 fn ident(name: &str) -> Ident {
@@ -245,6 +245,15 @@ fn nothing_is_recorded_for_a_root_alone() {
     graph.nodes = vec![node("public.merchants", true, Some("id"), &["id"])];
     graph.edges.clear();
     assert!(assign_script(&graph, None, 1).is_empty());
+}
+
+#[test]
+fn a_declaration_is_one_rule_for_each_table() {
+    let tables = ["public.orders".parse().unwrap(), "\"It's\".lines".parse().unwrap()];
+    insta::assert_snapshot!(text(&declare_script(&tables)), @r#"
+    INSERT INTO bastide.rule (run_id, id, relation, kind, path)
+    SELECT current_setting('bastide.run')::uuid, v.id, v.relation, 'declared', 'declared by --new-tenant-root' FROM (VALUES (1, '"public"."orders"'), (2, '"It''s"."lines"')) AS v (id, relation);
+    "#);
 }
 
 #[test]

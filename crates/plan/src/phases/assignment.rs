@@ -8,7 +8,7 @@ use bastide_sql::{Ident, QualifiedName, Sql};
 use super::{KEEPER, Planning, is_ours, not_null};
 use crate::{
     ColumnOrigin, Phase, Step, TenantColumn,
-    inference::{Graph, assign_script},
+    inference::{Graph, assign_script, declare_script},
     quarantine::first_tenant,
     steps::{
         AddTenant, AddTenantColumn, Backfill, CreateContext, CreateTenantRoot, InferTenants,
@@ -28,8 +28,11 @@ pub(super) fn plan(planning: &mut Planning<'_>) {
     if let Some(step) = planning.quarantine.clone() {
         planning.emit(PHASE, Step::AddTenant(step));
     }
+    let declared = declared(planning);
     add_columns(planning);
-    if !planning.root().new {
+    if planning.root().new {
+        declare(planning, declared);
+    } else {
         infer(planning);
     }
     if not_null_at_once(planning) {
@@ -79,6 +82,21 @@ fn add_columns(planning: &mut Planning<'_>) {
             constant: constant.clone(),
         };
         planning.emit(PHASE, Step::AddTenantColumn(step));
+    }
+}
+
+/// The scoped tables that have no tenant column yet.
+fn declared(planning: &Planning<'_>) -> Vec<QualifiedName> {
+    let mut tables = planning.scoped_but_root();
+    tables.retain(|(table, column)| planning.column(table, &column.name).is_none());
+    tables.into_iter().map(|(table, _)| table).collect()
+}
+
+/// A new root's first tenant owns every row because the operator says so, and that is the evidence.
+fn declare(planning: &mut Planning<'_>, tables: Vec<QualifiedName>) {
+    if !tables.is_empty() {
+        let script = declare_script(&tables);
+        planning.emit(PHASE, Step::InferTenants(InferTenants { pass: 1, script, reads: Vec::new() }));
     }
 }
 

@@ -153,6 +153,14 @@ pub(super) fn revoked(acl: &mut Acl, owner: &Ident, grantee: &Ident, kind: &str)
     acl.retain(|item| !item.privileges.is_empty());
 }
 
+/// A list that says what none would say is read as none.
+pub(super) fn forget_defaults(list: &mut Option<Acl>, defaults: &Acl) {
+    let same = |acl: &Acl| acl.len() == defaults.len() && defaults.iter().all(|item| acl.contains(item));
+    if list.as_ref().is_some_and(same) {
+        *list = None;
+    }
+}
+
 /// Projects a REVOKE by the owner from PUBLIC.
 pub(super) fn revoked_from_public(acl: &mut Acl, kind: &str) {
     for item in acl.iter_mut().filter(|item| item.grantee.is_none()) {

@@ -55,6 +55,8 @@ RETURN NULLIF(pg_catalog.current_setting('bastide.tenant', true), '')"
             sql!("ALTER TABLE bastide.reader OWNER TO {}", owner),
             sql!("ALTER TABLE bastide.remembered OWNER TO {}", owner),
             sql!("GRANT EXECUTE ON FUNCTION bastide.set_tenant(text), bastide.current_tenant() TO PUBLIC"),
+            // It says which tables are scoped, of which the serving login proves that it is bound there; no tenant's row.
+            sql!("GRANT SELECT ON bastide.scoped_tables TO PUBLIC"),
         ]);
         Script::unlocked(statements)
     }
@@ -108,6 +110,7 @@ mod tests {
         ALTER TABLE bastide.reader OWNER TO "bastide_owner";
         ALTER TABLE bastide.remembered OWNER TO "bastide_owner";
         GRANT EXECUTE ON FUNCTION bastide.set_tenant(text), bastide.current_tenant() TO PUBLIC;
+        GRANT SELECT ON bastide.scoped_tables TO PUBLIC;
         "#);
         insta::assert_snapshot!(show(&step.inverse()), @r"
         -- Transaction
@@ -141,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_application_sets_a_context_but_reads_no_table() {
+    async fn the_application_sets_a_context_and_reads_nothing_but_which_tables_are_scoped() {
         let trial = Trial::of("integer", "").await;
         trial
             .execute(&format!("INSERT INTO bastide.scope VALUES ('public', 'orders', 'tenant_id', '{RUN}')"))
@@ -149,6 +152,8 @@ mod tests {
         trial.execute("SET ROLE bastide_app; BEGIN; SELECT bastide.set_tenant('7'); SELECT bastide.current_tenant(); COMMIT").await;
         assert_eq!(trial.refused("SELECT * FROM bastide.scope").await, "42501");
         assert_eq!(trial.refused("SELECT * FROM bastide.reader").await, "42501");
-        trial.execute("SET ROLE bastide_owner; SELECT * FROM bastide.scoped_tables").await;
+        let scoped = "SET ROLE bastide_app; SELECT schema, \"table\", tenant_column FROM bastide.scoped_tables";
+        assert_eq!(trial.db.query_rows(scoped).await, ["public|orders|tenant_id"]);
+        assert_eq!(trial.refused("SET ROLE bastide_app; DELETE FROM bastide.scoped_tables").await, "42501");
     }
 }

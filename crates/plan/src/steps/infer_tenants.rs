@@ -12,6 +12,7 @@ pub struct InferTenants {
     pub pass: u32,
     /// From [`crate::inference`]; ends by writing `bastide.rule` and `bastide.assignment` (rows still without a tenant go to quarantine with their reason).
     pub script: Vec<Sql>,
+    /// None: a declaration, which asks no row.
     pub reads: Vec<QualifiedName>,
 }
 
@@ -21,7 +22,9 @@ impl InferTenants {
     }
 
     pub(super) fn describe(&self) -> String {
-        if self.pass == 1 {
+        if self.reads.is_empty() {
+            "record that each row is the new root's first tenant's, as declared".to_owned()
+        } else if self.pass == 1 {
             "infer whose each row is".to_owned()
         } else {
             "infer whose the rows written meanwhile are".to_owned()
@@ -29,6 +32,9 @@ impl InferTenants {
     }
 
     pub(super) fn forward(&self) -> Script {
+        if self.reads.is_empty() {
+            return Script::unlocked(self.script.clone());
+        }
         Script {
             prelude: inference::prelude(),
             ..Script::long(LockMode::AccessShare, self.reads.clone(), self.script.clone())
@@ -110,6 +116,30 @@ mod tests {
         DELETE FROM bastide.rule WHERE run_id = current_setting('bastide.run')::uuid;
         ");
         insta::assert_snapshot!(show(&step(2).inverse()), @"-- Nothing");
+    }
+
+    #[tokio::test]
+    async fn a_declaration_is_recorded_and_taken_back() {
+        let mut trial = Trial::of("uuid", "").await;
+        let script = inference::declare_script(&[name("public.orders"), name("public.Lines")]);
+        let step = Step::InferTenants(InferTenants { pass: 1, script, reads: Vec::new() });
+        insta::assert_snapshot!(step.describe(), @"record that each row is the new root's first tenant's, as declared");
+        insta::assert_snapshot!(show(&step.forward()), @r#"
+        -- Transaction
+        INSERT INTO bastide.rule (run_id, id, relation, kind, path)
+        SELECT current_setting('bastide.run')::uuid, v.id, v.relation, 'declared', 'declared by --new-tenant-root' FROM (VALUES (1, '"public"."orders"'), (2, '"public"."Lines"')) AS v (id, relation);
+        "#);
+        let rules = "SELECT id, relation, kind, path, run_id FROM bastide.rule ORDER BY id";
+        trial.round(&step).await;
+        assert_eq!(
+            trial.db.query_rows(rules).await,
+            [
+                format!("1|\"public\".\"orders\"|declared|declared by --new-tenant-root|{RUN}"),
+                format!("2|\"public\".\"Lines\"|declared|declared by --new-tenant-root|{RUN}"),
+            ]
+        );
+        trial.undo(&step).await;
+        assert_eq!(trial.db.query_rows(rules).await, Vec::<String>::new());
     }
 
     #[tokio::test]

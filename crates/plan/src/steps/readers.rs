@@ -99,7 +99,7 @@ pub(super) fn apply(catalog: &mut Catalog, relations: &[QualifiedName]) {
 
 /// Projects [`release`], where other keepers still read `kept`; materialised views say for themselves what they read.
 pub(super) fn unapply(catalog: &mut Catalog, relations: &[QualifiedName], kept: &BTreeSet<QualifiedName>) {
-    let reader = context::bastide_owner();
+    let (reader, version) = (context::bastide_owner(), catalog.server.version);
     let views = catalog.views.values().filter(|view| view.materialised && view.owner == reader);
     let mut needed = kept.clone();
     let mut open: Vec<&QualifiedName> = views.flat_map(|view| &view.reads).collect();
@@ -111,15 +111,18 @@ pub(super) fn unapply(catalog: &mut Catalog, relations: &[QualifiedName], kept: 
     }
     for relation in relations {
         if !needed.contains(relation)
-            && let Some((owner, Some(acl))) = list_of(catalog, relation).filter(|(owner, _)| *owner != reader)
+            && let Some((owner, list)) = list_of(catalog, relation).filter(|(owner, _)| *owner != reader)
+            && let Some(acl) = list
         {
             acl::revoked(acl, &owner, &reader, "SELECT");
+            acl::forget_defaults(list, &acl::table_defaults(&owner, version));
         }
         if needed.iter().all(|other| other.schema != relation.schema)
             && let Some(schema) = catalog.schemas.get_mut(&relation.schema)
             && let Some(acl) = &mut schema.acl
         {
             acl::revoked(acl, &schema.owner, &reader, "USAGE");
+            acl::forget_defaults(&mut schema.acl, &acl::schema_defaults(&schema.owner));
         }
     }
 }
