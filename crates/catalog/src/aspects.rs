@@ -76,6 +76,7 @@ fn of_server(server: &Server, objects: &mut Objects) {
         database_owner,
         database_acl,
         database_settings,
+        public_parameters,
         extensions,
     } = server;
     let aspects = Build::new()
@@ -83,6 +84,7 @@ fn of_server(server: &Server, objects: &mut Objects) {
         .with("owner", database_owner)
         .with("grants", grants(database_acl, &[]))
         .with("settings", database_settings)
+        .with("parameters PUBLIC may set", public_parameters)
         .done();
     objects.insert("the database".to_owned(), aspects);
     for (name, version) in extensions {

@@ -43,6 +43,9 @@ pub struct Server {
     pub database_acl: Option<Acl>,
     /// `ALTER DATABASE … SET` for every role.
     pub database_settings: Vec<String>,
+    /// Parameters beyond a user's own that PUBLIC may set (`GRANT SET ON PARAMETER … TO PUBLIC`).
+    #[serde(default)]
+    pub public_parameters: Vec<String>,
     /// Names and versions.
     pub extensions: BTreeMap<String, String>,
 }

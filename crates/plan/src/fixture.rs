@@ -61,6 +61,7 @@ impl Fixture {
                 database_owner: ident("owner"),
                 database_acl: None,
                 database_settings: Vec::new(),
+                public_parameters: Vec::new(),
                 extensions: BTreeMap::new(),
             },
             schemas: BTreeMap::from([(ident("public"), Schema { owner: ident("owner"), acl: None })]),

@@ -18,16 +18,6 @@ pub(crate) fn of(catalog: &Catalog, config: &Config, classification: &Classifica
         let names = listed(&catalog.event_triggers);
         notes.push(format!("event triggers see every step that changes the schema: {names}"));
     }
-    let open = catalog
-        .default_privileges
-        .iter()
-        .filter(|default| default.object == 'r' && default.acl.iter().any(|item| item.grantee.is_none()));
-    for default in open {
-        let role = &default.role;
-        notes.push(format!(
-            "tables that {role} makes later will be open to PUBLIC, the application's login included"
-        ));
-    }
     notes
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bastide_catalog::{Acl, Catalog, Table, TableKind, TriggerEnabled};
+use bastide_catalog::{Acl, AclItem, Catalog, Table, TableKind, TriggerEnabled, View};
 use bastide_sql::{Ident, QualifiedName};
 
 use crate::{
@@ -26,15 +26,19 @@ pub(crate) fn find(
         return Err(Refusal::ServerVersion { version: catalog.server.version });
     }
     app_role(catalog, &config.app_role)?;
+    open_beforehand(catalog, &config.app_role)?;
     for (name, classified) in &classification.tables {
         let Some(table) = catalog.table(name) else { continue };
         if classified.class == Class::Scoped {
             scoped(classification, table)?;
         }
+        if classified.class == Class::Shared && table.kind == TableKind::Foreign {
+            return Err(Refusal::SharedForeignTable { table: name.clone() });
+        }
         open_to_public(table, classified.class)?;
     }
     for (name, why) in unreachable_views(catalog, classification, &config.app_role) {
-        let privileges = catalog.views.get(&name).map(|view| of_public(view.acl.iter())).unwrap_or_default();
+        let privileges = catalog.views.get(&name).map(open_view).unwrap_or_default();
         if !privileges.is_empty() {
             return Err(Refusal::OpenToPublic { object: name, why, privileges });
         }
@@ -90,6 +94,29 @@ fn open_to_public(table: &Table, class: Class) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::OpenToPublic { object: table.name.clone(), why: why.to_owned(), privileges })
+}
+
+fn open_view(view: &View) -> Vec<String> {
+    of_public(view.acl.iter().chain(view.columns.iter().filter_map(|column| column.acl.as_ref())))
+}
+
+/// Grants that open what is not there yet, and a setting that opens everything.
+fn open_beforehand(catalog: &Catalog, app: &Ident) -> Result<(), Refusal> {
+    const UNCHECKED: &str = "session_replication_role";
+    if catalog.server.public_parameters.iter().any(|parameter| parameter == UNCHECKED) {
+        return Err(Refusal::ParameterOpenToPublic { parameter: UNCHECKED.to_owned() });
+    }
+    for default in catalog.default_privileges.iter().filter(|default| default.object == 'r') {
+        let to_app = |item: &&AclItem| item.grantee.as_ref().is_none_or(|grantee| grantee == app);
+        let Some(item) = default.acl.iter().find(to_app) else { continue };
+        return Err(Refusal::OpenByDefault {
+            role: default.role.clone(),
+            schema: default.schema.clone(),
+            grantee: item.grantee.clone(),
+            privileges: item.privileges.iter().map(|privilege| privilege.kind.clone()).collect(),
+        });
+    }
+    Ok(())
 }
 
 fn of_public<'a>(lists: impl Iterator<Item = &'a Acl>) -> Vec<String> {
@@ -157,3 +184,6 @@ fn rows_of(catalog: &Catalog, survey: &Survey, table: &QualifiedName) -> u64 {
     let partitions = catalog.table(table).filter(|table| !table.holds_rows());
     partitions.into_iter().flat_map(|table| &table.children).map(|leaf| rows_of(catalog, survey, leaf)).sum()
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,6 +62,26 @@ pub enum Refusal {
     OpenToPublic { object: QualifiedName, why: String, privileges: Vec<String> },
 
     #[error(
+        "tables that {role} makes later{} would be granted to {} ({}) before anything protects them; run \
+         ALTER DEFAULT PRIVILEGES FOR ROLE {role}{} REVOKE {} ON TABLES FROM {} and grant on each table by name",
+        in_schema(.schema), public_or(.grantee), .privileges.join(", "), sql_in_schema(.schema), .privileges.join(", "),
+        public_or(.grantee)
+    )]
+    OpenByDefault { role: Ident, schema: Option<Ident>, grantee: Option<Ident>, privileges: Vec<String> },
+
+    #[error(
+        "PUBLIC has SET on the parameter {parameter}, under which no foreign key and no trigger fires, and so would the \
+         application; run REVOKE SET ON PARAMETER {parameter} FROM PUBLIC and grant to the roles that need it by name"
+    )]
+    ParameterOpenToPublic { parameter: String },
+
+    #[error(
+        "{table} is a foreign table, which no policy filters, so it cannot be shared with the application; answer `closed` \
+         to class:{table}, or leave it out with --exclude-table {table}"
+    )]
+    SharedForeignTable { table: QualifiedName },
+
+    #[error(
         "the trigger {trigger} of {table} is ENABLE {}, so it would fire for Bastide's own writes; \
          run ALTER TABLE {table} ENABLE TRIGGER {trigger} first", mode(.enabled)
     )]
@@ -77,9 +97,6 @@ pub enum Refusal {
 
     #[error("the foreign key {foreign_key} of {table} cannot be kept inside a tenant: {why}; {mend}")]
     ForeignKeyShape { table: QualifiedName, foreign_key: Ident, why: &'static str, mend: String },
-
-    #[error("the name {name} is taken in {table}; rename what has it, so that {purpose} can be added")]
-    NameTaken { table: QualifiedName, name: Ident, purpose: &'static str },
 
     #[error("the application's login {role} {why}; give it none of that, or choose another with --app-role")]
     AppRole { role: Ident, why: String },
@@ -140,6 +157,18 @@ fn listed(names: &[Ident]) -> String {
         [] => "it is enabled, without a policy".to_owned(),
         names => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     }
+}
+
+fn in_schema(schema: &Option<Ident>) -> String {
+    schema.as_ref().map_or_else(String::new, |schema| format!(" in the schema {schema}"))
+}
+
+fn sql_in_schema(schema: &Option<Ident>) -> String {
+    schema.as_ref().map_or_else(String::new, |schema| format!(" IN SCHEMA {schema}"))
+}
+
+fn public_or(grantee: &Option<Ident>) -> String {
+    grantee.as_ref().map_or_else(|| "PUBLIC".to_owned(), ToString::to_string)
 }
 
 fn mode(enabled: &TriggerEnabled) -> &'static str {

@@ -28,6 +28,13 @@ const IDENTITY: &str = "SELECT system_identifier::text AS identity FROM pg_contr
 
 const EXTENSIONS: &str = "SELECT extname AS name, extversion AS version FROM pg_extension";
 
+// PostgreSQL 14 has no such grants, and no such catalog.
+const PUBLIC_PARAMETERS: &str = "
+SELECT DISTINCT p.parname AS name
+FROM pg_parameter_acl p, aclexplode(p.paracl) a
+WHERE a.grantee = 0 AND a.privilege_type = 'SET'
+ORDER BY 1";
+
 const SCHEMAS: &str = "
 SELECT n.oid, n.nspname AS name, pg_get_userbyid(n.nspowner) AS owner
 FROM pg_namespace n
@@ -49,6 +56,12 @@ pub(super) async fn read(reader: &Reader<'_>, acls: &Acls) -> Result<Server, Rea
     }
     let version: i32 = row.get("version")?;
     let database_oid = row.get("database_oid")?;
+    let mut public_parameters = Vec::new();
+    if version >= 150_000 {
+        for parameter in reader.rows("parameters that PUBLIC may set", PUBLIC_PARAMETERS, &[]).await? {
+            public_parameters.push(parameter.get("name")?);
+        }
+    }
     Ok(Server {
         version: version.unsigned_abs(),
         database: row.ident("database")?,
@@ -58,6 +71,7 @@ pub(super) async fn read(reader: &Reader<'_>, acls: &Acls) -> Result<Server, Rea
         database_owner: row.ident("database_owner")?,
         database_acl: acls.of(Holder::Database(database_oid)),
         database_settings: row.get("settings")?,
+        public_parameters,
         extensions,
     })
 }

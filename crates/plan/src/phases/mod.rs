@@ -20,8 +20,8 @@ use bastide_catalog::{Catalog, Column, Table};
 use bastide_sql::{Ident, QualifiedName};
 
 use crate::{
-    Config, Phase, PlannedStep, Question, Refusal, Step, Survey, TenantColumn, TenantRoot, classify::Classification,
-    steps::AddTenant,
+    Config, Phase, PlannedStep, Question, Refusal, Step, Survey, TenantColumn, TenantRoot,
+    classify::Classification, steps::AddTenant,
 };
 
 pub(crate) use self::{assignment::needs_inference, views::unreachable_views};

@@ -16,7 +16,7 @@ fn run(posture: &Posture) -> Vec<Weakness> {
         return Vec::new();
     }
     let message = "may set session_replication_role, under which no foreign key and no trigger fires";
-    let mend = sql!("REVOKE SET ON PARAMETER session_replication_role FROM {}", posture.app);
+    let mend = sql!("REVOKE SET ON PARAMETER session_replication_role FROM PUBLIC, {}", posture.app);
     vec![Weakness::new(Severity::Critical, &posture.app, message, mend)]
 }
 

@@ -236,6 +236,7 @@ pub(crate) fn sound() -> Posture {
                 database_owner: ident("shop"),
                 database_acl: None,
                 database_settings: Vec::new(),
+                public_parameters: Vec::new(),
                 extensions: BTreeMap::new(),
             },
             schemas: BTreeMap::from([(ident("public"), Schema { owner: ident("shop"), acl: None })]),
