@@ -31,7 +31,10 @@ pub fn quarantine(
                 borrowed.push((column.name.clone(), table, theirs));
             }
             Some(Value::Reference(table, _)) => {
-                return Err(format!("its column {} must reference a row of {table}, which is a tenant's", column.name));
+                return Err(format!(
+                    "its column {} must reference a row of {table}, which is a tenant's",
+                    column.name
+                ));
             }
             None => {}
         }

@@ -71,6 +71,12 @@ impl Script {
 
     #[must_use]
     pub fn nothing() -> Self {
-        Self { mode: Mode::Nothing, prelude: Vec::new(), statements: Vec::new(), lock: None, locked: Vec::new() }
+        Self {
+            mode: Mode::Nothing,
+            prelude: Vec::new(),
+            statements: Vec::new(),
+            lock: None,
+            locked: Vec::new(),
+        }
     }
 }

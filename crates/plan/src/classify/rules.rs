@@ -74,13 +74,20 @@ pub(super) fn apply(
 
 /// Words in a column's name that make its table nothing to share without being asked. A name is the weakest of hints, so
 /// this one only ever errs to the safe side: it turns "shared" into a question.
-const PERSONAL: [&str; 10] = ["password", "passwd", "secret", "token", "apikey", "ssn", "birth", "iban", "email", "salary"];
+const PERSONAL: [&str; 10] =
+    ["password", "passwd", "secret", "token", "apikey", "ssn", "birth", "iban", "email", "salary"];
 
 fn personal(catalog: &Catalog, families: &Families) -> BTreeMap<QualifiedName, String> {
     let mut found = BTreeMap::new();
     for table in catalog.tables.values() {
         let column = table.columns.iter().find(|column| {
-            let name: String = column.name.as_str().chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+            let name: String = column
+                .name
+                .as_str()
+                .chars()
+                .filter(|c| c.is_alphanumeric())
+                .collect::<String>()
+                .to_lowercase();
             PERSONAL.iter().any(|word| name.contains(word))
         });
         if let Some(column) = column {
@@ -281,7 +288,9 @@ impl Rules<'_> {
                     format!("{}, but its column {column} looks like a person's", because::used_by_many(usage))
                 }
                 (Some(usage), _) => because::hardly_used(usage),
-                (None, Some(column)) if self.edges.iter().any(|e| e.parent == table && self.is(&e.child, Class::Shared)) => {
+                (None, Some(column))
+                    if self.edges.iter().any(|e| e.parent == table && self.is(&e.child, Class::Shared)) =>
+                {
                     format!("referenced by a shared table, but its column {column} looks like a person's")
                 }
                 (None, _) => nothing_says(),

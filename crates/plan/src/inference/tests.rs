@@ -2,7 +2,10 @@
 
 use bastide_sql::{Ident, Sql};
 
-use super::{Edge, Graph, Link, Node, assign_script, crossing_counts, declare_script, hold_aside, rounds, survey_script};
+use super::{
+    Edge, Graph, Link, Node, assign_script, crossing_counts, declare_script, hold_aside, rounds,
+    survey_script,
+};
 use crate::TenantRoot;
 
 fn ident(name: &str) -> Ident {

@@ -132,9 +132,13 @@ async fn a_stratum_hands_on_only_what_it_decided_itself() {
          INSERT INTO d VALUES (1, NULL, NULL), (2, 1, NULL), (3, 2, 1), (4, NULL, 2);",
     )
     .await;
-    let graph =
-        graph(&db, "public.m", "id", &[("public.a", "m_id"), ("public.b", "tenant_id"), ("public.d", "tenant_id")])
-            .await;
+    let graph = graph(
+        &db,
+        "public.m",
+        "id",
+        &[("public.a", "m_id"), ("public.b", "tenant_id"), ("public.d", "tenant_id")],
+    )
+    .await;
     // Rows that an earlier stratum decided, handed on again, would be fresh for ever.
     let inferred = tokio::time::timeout(Duration::from_secs(20), assigned(&db, &graph)).await;
     insta::assert_snapshot!(inferred.expect("inference does not end"), @r#"

@@ -195,6 +195,7 @@ async fn sakila_as_one_tenant() {
     add_tenant_column:public.rental.tenant_id
     add_tenant_column:public.staff.tenant_id
     add_tenant_column:public.store.tenant_id
+    infer_tenants:1
     set_tenant_default:public.actor.tenant_id (with fallback)
     set_tenant_default:public.address.tenant_id (with fallback)
     set_tenant_default:public.category.tenant_id (with fallback)
