@@ -23,7 +23,7 @@ pub struct Undone {
 /// Undoes the newest run (or `id`), whatever state it is in; with `to`, only what came after that phase.
 ///
 /// # Errors
-/// [`EngineError::NotRestorable`] before anything changes, when rows written since do not fit the old schema;
+/// [`EngineError::WrongState`] when `to` is further on than the run; [`EngineError::NotRestorable`] before anything changes, when rows written since do not fit the old schema;
 /// [`EngineError::NotAsBefore`] when the schema differs afterwards (somebody changed it meanwhile).
 pub async fn rollback(
     place: &Place,
@@ -42,6 +42,11 @@ pub async fn rollback(
             ));
         }
         _ => {}
+    }
+    // Further on than it stands there is nothing to go back to, and `resume` would begin with steps that build on others
+    // not done. After cutover comes nothing.
+    if to.is_some_and(|to| to > run.phase || to >= Phase::Cutover) {
+        return Err(wrong(&run, "`--to` takes a phase before that, or none to undo all"));
     }
     carry_on(&mut guard, place, run.id, to, listener).await
 }

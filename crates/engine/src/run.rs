@@ -47,6 +47,10 @@ pub async fn migrate(options: &MigrateOptions, listener: Listener<'_>) -> Result
     let record = PhaseRecord { phase: Phase::Preflight, seconds: preflight.as_secs_f64() };
     journal::phase_took(guard.client(), run, &record).await?;
     listener(&Event::PhaseDone { phase: Phase::Preflight, took: preflight });
+    if options.until == Some(Phase::Preflight) {
+        journal::run_is(guard.client(), run, RunState::Stopped, Phase::Preflight, None).await?;
+        return outcome(&guard, run, None).await;
+    }
     let mut course = Course::new(guard, run, options, listener);
     course.from(Phase::Backup).await
 }

@@ -1,7 +1,9 @@
 //! Whole runs on small databases: every way a run can go, and back.
 
+mod keys;
 mod kill;
 mod legacy;
+mod part_way;
 mod refusals;
 mod round_trip;
 mod scene;
