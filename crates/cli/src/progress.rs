@@ -3,6 +3,7 @@
 use std::{io::IsTerminal, sync::Mutex, time::Duration};
 
 use bastide_engine::Event;
+use bastide_plan::Phase;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::printer::Printer;
@@ -35,19 +36,12 @@ impl Progress {
         // A poisoned lock means a panic elsewhere; progress is not worth a second one.
         let Ok(mut state) = self.state.lock() else { return };
         match event {
-            Event::PhaseStarted { phase, steps } => {
-                let bar = self.bars.add(ProgressBar::new(*steps as u64));
-                let template = if *steps > 0 {
-                    "{prefix:>12} {bar:28.green/dim} {pos:>3}/{len:<3} {elapsed:>4}  {wide_msg}"
-                } else {
-                    "{prefix:>12} {spinner} {elapsed:>4}  {wide_msg}"
-                };
-                bar.set_style(style(template));
-                bar.set_prefix(phase.to_string());
-                bar.enable_steady_tick(Duration::from_millis(120));
-                state.phase = Some(bar);
+            Event::PhaseStarted { phase, steps } => state.phase = Some(self.phase_bar(*phase, *steps as u64)),
+            Event::Activity { phase, text } => {
+                // Planning comes before any phase.
+                state.phase.get_or_insert_with(|| self.phase_bar(*phase, 0));
+                state.say(text);
             }
-            Event::Activity { text, .. } => state.say(text),
             Event::StepStarted { text, .. } => {
                 state.end_step();
                 state.say(text);
@@ -88,12 +82,24 @@ impl Progress {
         }
     }
 
+    fn phase_bar(&self, phase: Phase, steps: u64) -> ProgressBar {
+        let bar = self.bars.add(ProgressBar::new(steps));
+        bar.set_style(style(if steps > 0 {
+            "{prefix:>12} {bar:28.green/dim} {pos:>3}/{len:<3} {elapsed:>4}, {eta:>4} left  {wide_msg}"
+        } else {
+            "{prefix:>12} {spinner} {elapsed:>4}  {wide_msg}"
+        }));
+        bar.set_prefix(phase.to_string());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar
+    }
+
     /// Leaves the terminal clean, whatever happened.
     pub(crate) fn end(&self) {
         if let Ok(mut state) = self.state.lock() {
             state.end_step();
             if let Some(bar) = state.phase.take() {
-                bar.abandon();
+                bar.finish_and_clear();
             }
         }
     }
