@@ -111,13 +111,14 @@ impl Runner<'_> {
         direction: Direction,
     ) -> Result<(Option<String>, i64), tokio_postgres::Error> {
         let client = self.guard.client();
+        client.batch_execute(&message::text(&message::batch_opening(script, timeout))).await?;
+        // After the opening: the settings it begins with decide which of the table's rules rewrite the statement.
         let ready = match prepared {
             Some(ready) => ready.clone(),
             None => {
                 prepared.insert(client.prepare_typed(statement, &[Type::TEXT, Type::INT8]).await?).clone()
             }
         };
-        client.batch_execute(&message::text(&message::batch_opening(script, timeout))).await?;
         let row = client.query_one(&ready, &[&cursor, &size]).await?;
         let (next, rows): (Option<String>, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
         let rows = rows.unwrap_or(0);
