@@ -71,7 +71,7 @@ pub struct Table {
     /// Indexes that are no key.
     pub indexes: Vec<Index>,
     pub triggers: Vec<Trigger>,
-    pub rules: Vec<Ident>,
+    pub rules: Vec<Rule>,
     pub policies: Vec<Policy>,
     pub row_security: bool,
     pub force_row_security: bool,
@@ -88,6 +88,15 @@ pub struct Table {
     pub estimated_rows: i64,
     pub bytes: i64,
     pub persistence: Persistence,
+}
+
+/// A rewrite rule of a table. What it adds runs with the rights of the table's owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    pub name: Ident,
+    pub enabled: TriggerEnabled,
+    /// The relations its statements name, the table itself included.
+    pub touches: Vec<QualifiedName>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 
 use bastide_plan::Plan;
 use bastide_sql::sql;
-use tokio_postgres::types::Json;
+use tokio_postgres::{Client, types::Json};
 use uuid::Uuid;
 
 use crate::{EngineError, MigrationGuard, fault, journal, message};
@@ -103,6 +103,27 @@ async fn drop_role(guard: &MigrationGuard) -> Result<Option<String>, EngineError
 
 pub(crate) async fn schema_exists(guard: &MigrationGuard) -> Result<bool, EngineError> {
     exists(guard, "SELECT to_regclass('bastide.run') IS NOT NULL").await
+}
+
+/// Somebody else's schema of that name must stay theirs: rolling back clears ours.
+pub(crate) async fn schema_is_free(client: &Client) -> Result<(), EngineError> {
+    let reading = EngineError::server("looking for schema bastide");
+    let taken: bool = client
+        .query_one(
+            "SELECT to_regclass('bastide.run') IS NULL AND EXISTS (SELECT FROM pg_namespace WHERE nspname = 'bastide' AND pg_get_userbyid(nspowner) <> 'bastide_owner')",
+            &[],
+        )
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(reading)?;
+    if !taken {
+        return Ok(());
+    }
+    Err(EngineError::Preflight(
+        "there is a schema bastide that Bastide did not make; it keeps its journal in a schema of that name: run \
+         ALTER SCHEMA bastide RENAME TO another name first"
+            .to_owned(),
+    ))
 }
 
 async fn role_exists(guard: &MigrationGuard) -> Result<bool, EngineError> {

@@ -15,6 +15,7 @@ pub async fn make_plan(
     let say = |text: &str| listener(&Event::Activity { phase: Phase::Analysis, text: text.to_owned() });
     let mut client = target.connect("bastide").await?;
     crate::guard::check_rights(&client).await?;
+    crate::bootstrap::schema_is_free(&client).await?;
     say("reading the catalog");
     let catalog = bastide_catalog::read(&mut client).await?;
     let survey = bastide_legacy::survey(&mut client, &catalog, config, &say).await?;

@@ -56,7 +56,8 @@ fn logins(catalog: &Catalog, config: &Config, notes: &mut Vec<String>) {
 fn rules(catalog: &Catalog, classification: &Classification, notes: &mut Vec<String>) {
     for table in catalog.tables.values().filter(|table| classification.is_scoped(&table.name)) {
         if !table.rules.is_empty() {
-            let (name, rules) = (&table.name, listed(&table.rules));
+            let names: Vec<Ident> = table.rules.iter().map(|rule| rule.name.clone()).collect();
+            let (name, rules) = (&table.name, listed(&names));
             notes.push(format!("{name} has rules, which act with its owner's rights: {rules}"));
         }
     }

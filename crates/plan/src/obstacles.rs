@@ -9,7 +9,7 @@ use crate::{
     Class, Config, Refusal, Survey,
     access::is_superuser,
     classify::Classification,
-    phases::{is_foreign_policy, is_ours, unreachable_views},
+    phases::{KEEPER, is_foreign_policy, is_ours, unreachable_views},
     refusal::CrossingLink,
 };
 
@@ -66,14 +66,33 @@ fn scoped(classification: &Classification, table: &Table) -> Result<(), Refusal>
         matches!(trigger.enabled, TriggerEnabled::Always | TriggerEnabled::Replica)
             && if is_root { trigger.on_insert } else { trigger.on_update && !filled }
     });
-    match fires {
-        Some(trigger) => Err(Refusal::TriggerAlwaysFires {
+    if let Some(trigger) = fires {
+        return Err(Refusal::TriggerAlwaysFires {
             table: name.clone(),
             trigger: trigger.name.clone(),
             enabled: trigger.enabled,
-        }),
-        None => Ok(()),
+        });
     }
+    if table.triggers.iter().any(|t| t.name.as_str() == KEEPER && t.function.schema.as_str() != "bastide") {
+        return Err(Refusal::TriggerNameTaken { table: name.clone(), trigger: Ident::constant(KEEPER) });
+    }
+    rules(classification, table)
+}
+
+/// What verification would fail for, and what would rewrite our own writes.
+fn rules(classification: &Classification, table: &Table) -> Result<(), Refusal> {
+    for rule in &table.rules {
+        let (name, rule_name) = (table.name.clone(), rule.name.clone());
+        if matches!(rule.enabled, TriggerEnabled::Always | TriggerEnabled::Replica) {
+            return Err(Refusal::RuleAlwaysFires { table: name, rule: rule_name, enabled: rule.enabled });
+        }
+        let outside = rule.touches.iter().find(|touched| !classification.is_scoped(touched));
+        if let Some(touched) = outside {
+            let (touched, owner) = (touched.clone(), table.owner.clone());
+            return Err(Refusal::RuleLeads { table: name, rule: rule_name, touched, owner });
+        }
+    }
+    Ok(())
 }
 
 fn open_to_public(table: &Table, class: Class) -> Result<(), Refusal> {

@@ -88,11 +88,32 @@ pub enum Refusal {
     TriggerAlwaysFires { table: QualifiedName, trigger: Ident, enabled: TriggerEnabled },
 
     #[error(
+        "{table} has a trigger named {trigger}, by which Bastide gives rows of legacy statements their tenant; rename it first"
+    )]
+    TriggerNameTaken { table: QualifiedName, trigger: Ident },
+
+    #[error(
+        "the rule {rule} of {table} is ENABLE {}, so it would rewrite Bastide's own writes; \
+         run ALTER TABLE {table} ENABLE RULE {rule} first", mode(.enabled)
+    )]
+    RuleAlwaysFires { table: QualifiedName, rule: Ident, enabled: TriggerEnabled },
+
+    #[error(
+        "the rule {rule} of {table} leads to {touched}, which is not scoped, with the rights of {owner}, whoever writes; \
+         run DROP RULE {rule} ON {table} (a trigger can do the same with the writer's own rights), or leave the table out \
+         with --exclude-table {table}"
+    )]
+    RuleLeads { table: QualifiedName, rule: Ident, touched: QualifiedName, owner: Ident },
+
+    #[error(
         "{table} has columns named tenant_id and bastide_tenant_id, neither of which names its tenant; rename one of them"
     )]
     ColumnTaken { table: QualifiedName },
 
-    #[error("{table} has {columns} columns; PostgreSQL allows 1,600, so the tenant column does not fit")]
+    #[error(
+        "{table} has {columns} columns; PostgreSQL allows 1,600, so the tenant column does not fit; drop one, or leave \
+         the table out with --exclude-table {table}"
+    )]
     TooManyColumns { table: QualifiedName, columns: usize },
 
     #[error("the foreign key {foreign_key} of {table} cannot be kept inside a tenant: {why}; {mend}")]

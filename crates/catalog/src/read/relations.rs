@@ -11,7 +11,7 @@ use super::{
     indexes::Indexes,
     rows::{Reader, Record},
 };
-use crate::{Column, Persistence, Policy, Sequence, Table, TableKind, Trigger, View};
+use crate::{Column, Persistence, Policy, Rule, Sequence, Table, TableKind, Trigger, View};
 
 pub(super) struct Relations(Vec<Relation>);
 
@@ -36,7 +36,7 @@ pub(super) struct Parts {
     pub(super) constraints: ByOid<Constraints>,
     pub(super) indexes: ByOid<Indexes>,
     pub(super) triggers: ByOid<Vec<Trigger>>,
-    pub(super) rules: ByOid<Vec<Ident>>,
+    pub(super) rules: ByOid<Vec<Rule>>,
     pub(super) policies: ByOid<Vec<Policy>>,
     pub(super) links: Links,
 }
@@ -165,7 +165,7 @@ impl Relations {
                 reads: parts.links.reads.remove(&oid).unwrap_or_default(),
                 has_unique_index: !indexes.keys.is_empty(),
                 triggers: parts.triggers.remove(&oid).unwrap_or_default(),
-                rules: parts.rules.remove(&oid).unwrap_or_default(),
+                rules: parts.rules.remove(&oid).into_iter().flatten().map(|rule| rule.name).collect(),
                 definition: relation.row.definition("definition")?,
             };
             views.insert(relation.name.clone(), view);

@@ -2,8 +2,11 @@
 
 use bastide_sql::Ident;
 
-use super::{ByOid, ReadError, rows::Reader};
-use crate::{Trigger, TriggerEnabled};
+use super::{
+    ByOid, ReadError,
+    rows::{Reader, Record},
+};
+use crate::{Rule, Trigger, TriggerEnabled};
 
 // The bits of tgtype are those of catalog/pg_trigger.h.
 const TRIGGERS: &str = "
@@ -25,11 +28,15 @@ JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal
 ORDER BY t.tgrelid, t.tgname";
 
+/// One row for each relation a rule names, by its dependencies: a rule's text is never read. One of them is its own.
 const RULES: &str = "
-SELECT ev_class AS relation, rulename AS name
-FROM pg_rewrite
-WHERE ev_class = ANY ($1) AND rulename <> '_RETURN'
-ORDER BY ev_class, rulename";
+SELECT DISTINCT r.ev_class AS relation, r.rulename AS rule, r.ev_enabled::text AS enabled, n.nspname AS schema, t.relname AS name
+FROM pg_rewrite r
+JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+JOIN pg_class t ON t.oid = d.refobjid AND t.relkind <> 'S'
+JOIN pg_namespace n ON n.oid = t.relnamespace
+WHERE r.ev_class = ANY ($1) AND r.rulename <> '_RETURN'
+ORDER BY r.ev_class, r.rulename, n.nspname, t.relname";
 
 const EVENT_TRIGGERS: &str = "
 SELECT e.evtname AS name
@@ -51,28 +58,37 @@ pub(super) async fn read(reader: &Reader<'_>, relations: &[u32]) -> Result<ByOid
             on_truncate: row.get("on_truncate")?,
             before: row.get("before")?,
             for_each_row: row.get("for_each_row")?,
-            enabled: row.code(
-                "enabled",
-                &[
-                    ("O", TriggerEnabled::Origin),
-                    ("D", TriggerEnabled::Disabled),
-                    ("R", TriggerEnabled::Replica),
-                    ("A", TriggerEnabled::Always),
-                ],
-            )?,
+            enabled: enabled(&row)?,
             definition: row.definition("definition")?,
         });
     }
     Ok(triggers)
 }
 
+fn enabled(row: &Record) -> Result<TriggerEnabled, ReadError> {
+    row.code(
+        "enabled",
+        &[
+            ("O", TriggerEnabled::Origin),
+            ("D", TriggerEnabled::Disabled),
+            ("R", TriggerEnabled::Replica),
+            ("A", TriggerEnabled::Always),
+        ],
+    )
+}
+
 pub(super) async fn read_rules(
     reader: &Reader<'_>,
     relations: &[u32],
-) -> Result<ByOid<Vec<Ident>>, ReadError> {
-    let mut rules: ByOid<Vec<Ident>> = ByOid::new();
+) -> Result<ByOid<Vec<Rule>>, ReadError> {
+    let mut rules: ByOid<Vec<Rule>> = ByOid::new();
     for row in reader.rows("rules", RULES, &[&relations]).await? {
-        rules.entry(row.get("relation")?).or_default().push(row.ident("name")?);
+        let (name, touched) = (row.ident("rule")?, row.qualified("schema", "name")?);
+        let of_relation = rules.entry(row.get("relation")?).or_default();
+        match of_relation.last_mut().filter(|rule| rule.name == name) {
+            Some(rule) => rule.touches.push(touched),
+            None => of_relation.push(Rule { name, enabled: enabled(&row)?, touches: vec![touched] }),
+        }
     }
     Ok(rules)
 }

@@ -187,7 +187,9 @@ async fn triggers_and_rules_are_read_of_tables_and_of_views() {
     assert_eq!(after.enabled, TriggerEnabled::Disabled);
     assert!(!after.before && !after.for_each_row && after.on_delete && after.on_truncate && !after.on_insert);
     assert_eq!(list(table(&catalog, "public.events_1_old").triggers.iter().map(|t| &t.name)), "on_events");
-    assert_eq!(list(&table(&catalog, "public.scratch").rules), r#""Keep""#);
+    let [keep] = &table(&catalog, "public.scratch").rules[..] else { panic!("one rule") };
+    assert_eq!((keep.name.as_str(), keep.enabled), ("Keep", TriggerEnabled::Origin));
+    assert_eq!(list(&keep.touches), "public.scratch");
 
     let parents = view(&catalog, "public.parents");
     assert_eq!(list(&parents.rules), "child_redirect");

@@ -31,7 +31,7 @@ const TENANT_POLICY: &str = "bastide_tenant";
 /// Lets the legacy logins go on until cutover.
 const LEGACY_POLICY: &str = "bastide_legacy";
 /// The trigger that gives rows of legacy statements their tenant.
-const KEEPER: &str = "~bastide_tenant";
+pub(crate) const KEEPER: &str = "~bastide_tenant";
 
 /// Whether an earlier run protects this table.
 pub(crate) fn is_ours(table: &Table) -> bool {

@@ -5,16 +5,14 @@ use bastide_sql::sql;
 use super::{Check, Weakness};
 use crate::{Posture, Severity};
 
-pub(super) const CHECK: Check = Check {
-    id: "BST-038",
-    title: "a rule rewrites statements on a scoped table",
-    run,
-};
+pub(super) const CHECK: Check =
+    Check { id: "BST-038", title: "a rule rewrites statements on a scoped table", run };
 
 fn run(posture: &Posture) -> Vec<Weakness> {
     let mut found = Vec::new();
     for (table, _) in posture.scoped_tables() {
         for rule in &table.rules {
+            let rule = &rule.name;
             let message = format!("its rule `{rule}` adds statements that run as `{}`", table.owner);
             // Among scoped tables the policies stand there too, and bind the owner unless it bypasses them.
             let touched = posture.rule_touches.get(&(table.name.clone(), rule.clone()));
@@ -30,27 +28,33 @@ fn run(posture: &Posture) -> Vec<Weakness> {
 #[cfg(test)]
 mod tests {
     use super::CHECK;
+    use bastide_catalog::{Rule, TriggerEnabled};
+
     use crate::{Severity, findings::found, posture::fixture};
+
+    fn rule(name: &str) -> Rule {
+        Rule { name: fixture::ident(name), enabled: TriggerEnabled::Origin, touches: Vec::new() }
+    }
 
     #[test]
     fn a_rule_on_a_scoped_table_is_found() {
-        let bad = found(&CHECK, |posture| fixture::spoil(posture, "orders").rules.push(fixture::ident("copy")));
+        let bad = found(&CHECK, |posture| fixture::spoil(posture, "orders").rules.push(rule("copy")));
         assert_eq!(bad[0].mend, r#"DROP RULE "copy" ON "public"."orders";"#);
     }
 
     #[test]
     fn one_among_scoped_tables_is_informational() {
         let mild = found(&CHECK, |posture| {
-            fixture::spoil(posture, "orders").rules.push(fixture::ident("route"));
-            let rule = (fixture::public("orders"), fixture::ident("route"));
-            posture.rule_touches.insert(rule, vec![fixture::public("lines")]);
+            fixture::spoil(posture, "orders").rules.push(rule("route"));
+            let route = (fixture::public("orders"), fixture::ident("route"));
+            posture.rule_touches.insert(route, vec![fixture::public("lines")]);
         });
         assert_eq!(mild[0].severity, Severity::Info);
     }
 
     #[test]
     fn one_on_a_shared_table_is_silent() {
-        let good = found(&CHECK, |posture| fixture::spoil(posture, "countries").rules.push(fixture::ident("copy")));
+        let good = found(&CHECK, |posture| fixture::spoil(posture, "countries").rules.push(rule("copy")));
         assert_eq!(good, []);
     }
 }
