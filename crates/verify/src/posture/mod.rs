@@ -84,10 +84,9 @@ impl Posture {
     pub(crate) fn acceptance(&self, table: &QualifiedName, key: &Ident) -> Option<String> {
         let accepted = self.accepted.as_ref()?;
         let question = format!("key:{table}.{key}");
-        accepted
-            .questions
-            .contains(&question)
-            .then(|| format!("; the operator accepted that (`{question}` = `keep` in the plan of run {})", accepted.run))
+        let run = &accepted.run;
+        let said = format!("; the operator accepted that (`{question}` = `keep` in the plan of run {run})");
+        accepted.questions.contains(&question).then_some(said)
     }
 
     /// Scoped tables by declaration.
