@@ -130,7 +130,8 @@ pub(crate) async fn run_is(
 ) -> Result<(), EngineError> {
     let ended = !matches!(state, RunState::Running | RunState::RollingBack);
     let name = state_name(state);
-    fault::point("before_run", name);
+    let place = format!("{name} {}", phase.name());
+    fault::point("before_run", &place);
     client
         .execute(
             "UPDATE bastide.run SET state = $2, phase = $3, error = $4, ended_at = CASE WHEN $5 THEN clock_timestamp() END WHERE id = $1",
@@ -138,7 +139,7 @@ pub(crate) async fn run_is(
         )
         .await
         .map_err(EngineError::server("writing the state of the run"))?;
-    fault::point("after_run", name);
+    fault::point("after_run", &place);
     Ok(())
 }
 

@@ -1,100 +1,194 @@
 //! SIGKILL before and after every journal write and every step; a server that dies.
+//!
+//! Every place is hit in three ways. Two runs are killed at each place in turn, one forward and one on its way back, by
+//! processes that each go on where the last one died; and from each place a fresh run is rolled back, which several tests
+//! share among them.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
 
-use bastide_engine::{EngineError, RunState, cutover, make_plan, migrate, resume, rollback, status};
+use bastide_engine::{
+    BackupChoice, EngineError, MigrateOptions, OnFailure, RunState, cutover, migrate, resume, rollback,
+    status,
+};
 
-use crate::scene::{Scene, config, options, place};
+use crate::scene::{Scene, place};
 
-/// Not a test by itself: what the tests below start, and kill.
+/// Tests that share the places among them.
+const SHARDS: u32 = 4;
+
+/// Not a test by itself: what the tests below start, and kill. Begins a run, or goes on with the one there is, until it is
+/// cut over or, going back, rolled back.
 #[tokio::test(flavor = "multi_thread")]
 async fn victim() {
     let Ok(url) = std::env::var("BASTIDE_TEST_URL") else { return };
     let state_dir = std::env::var("BASTIDE_TEST_STATE").unwrap();
+    let back = std::env::var("BASTIDE_TEST_BACK").is_ok();
     let place = place(&url, Path::new(&state_dir));
-    let plan = make_plan(&place.target, &config(), &|_| {}).await.unwrap();
-    migrate(&options(place.clone(), plan), &|_| {}).await.unwrap();
-    cutover(&place, None, &|_| {}).await.unwrap();
-    if std::env::var("BASTIDE_TEST_BACK").is_ok() {
-        rollback(&place, None, None, &|_| {}).await.unwrap();
+    loop {
+        let state = match status(&place.target, None).await {
+            Ok((run, _)) => run.state,
+            Err(EngineError::NoRun) => RunState::RolledBack,
+            Err(error) => panic!("{error}"),
+        };
+        match state {
+            RunState::RolledBack | RunState::Finished if back => return,
+            _ if back => drop(rollback(&place, None, None, &|_| {}).await.unwrap()),
+            RunState::RolledBack | RunState::Finished => {
+                let plan = std::fs::read_to_string(Path::new(&state_dir).join("plan.json")).unwrap();
+                let options = MigrateOptions {
+                    place: place.clone(),
+                    plan: serde_json::from_str(&plan).unwrap(),
+                    until: None,
+                    on_failure: OnFailure::Rollback,
+                    backup: BackupChoice::None,
+                    app_password: Some("sesame".to_owned()),
+                };
+                migrate(&options, &|_| {}).await.unwrap();
+            }
+            RunState::PendingCutover => drop(cutover(&place, None, &|_| {}).await.unwrap()),
+            RunState::CutOver => return,
+            RunState::Running | RunState::Stopped | RunState::RollingBack => {
+                resume(&place, None, Some("sesame".to_owned()), &|_| {}).await.unwrap();
+            }
+        }
     }
 }
 
-/// True when it was killed; false when it ran to its end, because there are fewer points than that.
-fn killed_at(scene: &Scene, url: &str, point: u32, back: bool) -> bool {
+/// The smallest shop, and a plan for it beside its state.
+async fn small() -> Scene {
+    let scene = Scene::small().await;
+    let plan = serde_json::to_string(&scene.plan().await).unwrap();
+    std::fs::write(scene.state_dir.path().join("plan.json"), plan).unwrap();
+    scene
+}
+
+/// Starts a victim; true when it was killed, false when it came to its end.
+fn victim_dies(scene: &Scene, back: bool, set: &[(&str, &str)]) -> bool {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child
         .args(["--exact", "kill::victim", "--nocapture"])
-        .env("BASTIDE_TEST_URL", url)
+        .env("BASTIDE_TEST_URL", scene.db.url())
         .env("BASTIDE_TEST_STATE", scene.state_dir.path())
-        .env("BASTIDE_FAULT", format!("#{point}"))
+        .envs(set.iter().copied())
         .stdout(Stdio::null())
         .stderr(Stdio::inherit());
     if back {
         child.env("BASTIDE_TEST_BACK", "1");
     }
     let status = child.status().unwrap();
-    assert!(
-        status.success() || status.code().is_none(),
-        "neither killed nor done at point {point}: {status}"
-    );
+    assert!(status.success() || status.code().is_none(), "neither killed nor done with {set:?}: {status}");
     !status.success()
 }
 
-/// Kills at every `stride`-th point from `first`; `settle` brings the run to an end, after which nothing may differ.
-async fn everywhere(first: u32, back: bool, resumes: bool) {
-    let scene = Scene::new().await;
-    let stride: u32 =
-        std::env::var("BASTIDE_KILL_STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(23);
+/// Every place that a whole run passes, one way, with how often it has passed there.
+fn places(scene: &Scene, back: bool) -> Vec<String> {
+    let log = scene.state_dir.path().join("places");
+    let unharmed = !victim_dies(scene, back, &[("BASTIDE_FAULT_LOG", log.to_str().unwrap())]);
+    assert!(unharmed);
+    let passed = std::fs::read_to_string(&log).expect("the feature `fault` is on");
+    std::fs::remove_file(&log).unwrap();
+    let mut times: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut places = Vec::new();
+    for (at, place) in passed.lines().enumerate() {
+        let time = times.entry(place).or_default();
+        *time += 1;
+        // Whoever goes on after a batch begins with the next one; after the last, the step is done with it.
+        let batch = place.starts_with("after_batch");
+        if !batch || (*time == 1 && passed.lines().nth(at + 1) == Some(place)) {
+            places.push(format!("{place}@{time}"));
+        }
+    }
+    places
+}
+
+async fn state(scene: &Scene) -> RunState {
+    status(&scene.place().target, None).await.unwrap().0.state
+}
+
+/// One run, killed at every place: each process goes on where the one before it died.
+async fn killed_again_and_again(back: bool) {
+    let scene = small().await;
     let before = scene.snapshot().await;
-    let mut point = first;
+    let forward = places(&scene, false);
+    let backward = places(&scene, true);
+    scene.assert_as(&before).await;
+    if back {
+        assert!(!victim_dies(&scene, false, &[]));
+    }
+    let places = if back { backward } else { forward };
+    for place in &places {
+        assert!(victim_dies(&scene, back, &[("BASTIDE_FAULT", place)]), "nobody came by {place}");
+    }
+    assert!(places.len() > 100, "only {} places; is the feature `fault` on?", places.len());
+    assert!(!victim_dies(&scene, back, &[]));
+    println!("{} kills at {} places, going {}", places.len(), places.len(), if back { "back" } else { "on" });
+    if !back {
+        assert_eq!(state(&scene).await, RunState::CutOver);
+        assert!(!victim_dies(&scene, true, &[]));
+    }
+    assert_eq!(state(&scene).await, RunState::RolledBack);
+    scene.assert_as(&before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_killed_at_every_place_goes_on() {
+    killed_again_and_again(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_killed_at_every_place_goes_on() {
+    killed_again_and_again(true).await;
+}
+
+/// From every [`SHARDS`]-th place a run is rolled back, after which nothing differs.
+async fn rolled_back(shard: u32) {
+    let scene = small().await;
+    let before = scene.snapshot().await;
+    let mut point = shard + 1;
     let mut kills = 0;
-    while killed_at(&scene, &scene.db.url(), point, back) {
+    while victim_dies(&scene, false, &[("BASTIDE_FAULT", &format!("#{point}"))]) {
         kills += 1;
-        let place = scene.place();
-        match status(&place.target, None).await {
-            // Killed before it had begun: nothing to settle.
+        match status(&scene.place().target, None).await {
+            // Killed before it had begun: nothing to undo.
             Err(EngineError::NoRun) => {}
-            Err(error) => panic!("point {point}: {error}"),
-            Ok((run, _)) => {
-                if resumes
-                    && matches!(run.state, RunState::Running | RunState::Stopped | RunState::RollingBack)
-                {
-                    resume(&place, None, None, &|_| {})
-                        .await
-                        .unwrap_or_else(|error| panic!("resume after point {point}: {error}"));
-                }
-                let (run, _) = status(&place.target, None).await.unwrap();
-                if run.state != RunState::RolledBack {
-                    rollback(&place, None, None, &|_| {})
-                        .await
-                        .unwrap_or_else(|error| panic!("rollback after point {point}: {error}"));
-                }
+            Ok((run, _)) if run.state == RunState::RolledBack => {}
+            found => {
+                found.unwrap_or_else(|error| panic!("point {point}: {error}"));
+                rollback(&scene.place(), None, None, &|_| {})
+                    .await
+                    .unwrap_or_else(|error| panic!("rollback after point {point}: {error}"));
             }
         }
         scene.assert_as(&before).await;
-        point += stride;
+        point += SHARDS;
     }
-    assert!(kills > 3, "only {kills} points were reached; is the feature `fault` on?");
+    println!("{kills} kills, each rolled back; {SHARDS} tests share the places");
+    assert!(kills > 20, "only {kills} places were reached; is the feature `fault` on?");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_anywhere_a_run_rolls_back() {
-    everywhere(3, false, false).await;
+async fn killed_anywhere_a_run_rolls_back_1_of_4() {
+    rolled_back(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_anywhere_a_run_resumes() {
-    everywhere(11, false, true).await;
+async fn killed_anywhere_a_run_rolls_back_2_of_4() {
+    rolled_back(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_anywhere_a_rollback_goes_on() {
-    everywhere(17, true, true).await;
+async fn killed_anywhere_a_run_rolls_back_3_of_4() {
+    rolled_back(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_anywhere_a_run_rolls_back_4_of_4() {
+    rolled_back(3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

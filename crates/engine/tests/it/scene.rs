@@ -54,6 +54,14 @@ impl Scene {
         Self::on(server, db, config())
     }
 
+    /// The smallest shop that needs every kind of step.
+    pub(crate) async fn small() -> Self {
+        let server = bastide_testkit::server().await;
+        let db = server.database("small").await;
+        db.execute(include_str!("small.sql")).await;
+        Self::on(server, db, config())
+    }
+
     pub(crate) fn on(server: Server, db: Database, config: Config) -> Self {
         let state_dir = tempfile::tempdir().unwrap();
         Self { server, db, state_dir, config, events: Arc::default() }
