@@ -41,6 +41,7 @@ ALTER TABLE orders ADD FOREIGN KEY (last_event, id) REFERENCES order_lines (orde
 
 CREATE VIEW order_list AS SELECT o.id, c.email FROM orders o JOIN customers c ON c.id = o.customer_id;
 CREATE VIEW clerks_view WITH (security_barrier = true) AS SELECT id FROM order_list;
+CREATE MATERIALIZED VIEW emails AS SELECT email FROM order_list;
 CREATE MATERIALIZED VIEW totals AS SELECT customer_id, count(*) FROM orders GROUP BY 1;
 CREATE FUNCTION all_orders() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM "The Shop".orders';
 GRANT USAGE ON SCHEMA "The Shop" TO clerk, auditor;
