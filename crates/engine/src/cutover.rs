@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     EngineError, Event, Listener, MigrationGuard, PhaseRecord, Place, RunOutcome, RunRecord, RunState,
     journal,
-    phases::validation,
+    phases::{projection, validation},
     read_run, rollback,
     run::{outcome, run_steps, stopped, wrong},
 };
@@ -45,14 +45,15 @@ pub async fn cutover(
     guard.settle().await?;
     boundary_holds(&guard, &run.plan, &catalog, listener).await?;
     still_in_use(&guard, &run.plan, listener).await?;
-    go_on(guard, place, run, listener).await
+    go_on(guard, place, run, Some(catalog), listener).await
 }
 
-/// The steps and the proof; also where a killed cutover goes on.
+/// The steps and the proof; also where a killed cutover goes on. `before`: the catalog it begins with, where known.
 pub(crate) async fn go_on(
     mut guard: MigrationGuard,
     place: &Place,
     run: RunRecord,
+    before: Option<Catalog>,
     listener: Listener<'_>,
 ) -> Result<RunOutcome, EngineError> {
     let begun = Instant::now();
@@ -84,6 +85,10 @@ pub(crate) async fn go_on(
             });
         }
     };
+    if let Some(before) = before {
+        let steps = |phase| phase == Phase::Cutover;
+        projection::compare(&mut guard, before, &run.plan, steps, listener).await;
+    }
     let took = begun.elapsed();
     journal::phase_took(guard.client(), run.id, &PhaseRecord { phase, seconds: took.as_secs_f64() }).await?;
     journal::run_is(guard.client(), run.id, RunState::CutOver, phase, None).await?;

@@ -78,7 +78,7 @@ pub(crate) async fn carry_out(
     let (record, steps) = read_run(guard.client(), Some(run)).await?;
     let undo: Vec<&StepRecord> =
         steps.iter().rev().filter(|step| to.is_none_or(|to| step.phase > to)).collect();
-    phases::restorable::check(guard.client(), &record, &undo).await?;
+    phases::restorable::check(&mut *guard, &record, &undo).await?;
     let error = cause.map(ToString::to_string).or(record.error.clone());
     let phase = to.unwrap_or(Phase::Preflight);
     journal::run_is(guard.client(), run, RunState::RollingBack, phase, error.as_deref()).await?;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use bastide_catalog::Catalog;
 use bastide_plan::{Phase, Plan};
 use bastide_verify::Verdict;
 use uuid::Uuid;
@@ -82,7 +83,7 @@ pub async fn resume(
     }
     guard.begin(run.id).await?;
     if run.phase == Phase::Cutover {
-        return crate::cutover::go_on(guard, place, run, listener).await;
+        return crate::cutover::go_on(guard, place, run, None, listener).await;
     }
     let options = MigrateOptions {
         place: place.clone(),
@@ -103,12 +104,14 @@ pub(crate) struct Course<'a> {
     pub(crate) run: Uuid,
     pub(crate) options: &'a MigrateOptions,
     pub(crate) listener: Listener<'a>,
+    /// The catalog that the plan was found to fit, where this very process looked.
+    pub(crate) before: Option<Catalog>,
     verdict: Option<Verdict>,
 }
 
 impl<'a> Course<'a> {
     fn new(guard: MigrationGuard, run: Uuid, options: &'a MigrateOptions, listener: Listener<'a>) -> Self {
-        Self { guard, run, options, listener, verdict: None }
+        Self { guard, run, options, listener, before: None, verdict: None }
     }
 
     pub(crate) fn plan(&self) -> &Plan {
@@ -124,6 +127,11 @@ impl<'a> Course<'a> {
                 journal::run_is(self.guard.client(), self.run, RunState::Stopped, phase, None).await?;
                 return outcome(&self.guard, self.run, self.verdict.take()).await;
             }
+        }
+        if let Some(before) = self.before.take() {
+            let steps = |phase| phase != Phase::Cutover;
+            phases::projection::compare(&mut self.guard, before, &self.options.plan, steps, self.listener)
+                .await;
         }
         journal::run_is(self.guard.client(), self.run, RunState::PendingCutover, Phase::Optimisation, None)
             .await?;

@@ -17,6 +17,7 @@ pub(crate) async fn run(course: &mut Course<'_>) -> Result<(), EngineError> {
     let plan = course.plan().clone();
     let catalog = fresh(&mut course.guard, &plan).await?;
     tracing::debug!(tables = catalog.tables.len(), "the plan is fresh");
+    course.before = Some(catalog);
     Ok(())
 }
 

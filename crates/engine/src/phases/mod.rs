@@ -3,5 +3,6 @@
 pub(crate) mod analysis;
 pub(crate) mod backup;
 pub(crate) mod preflight;
+pub(crate) mod projection;
 pub(crate) mod restorable;
 pub(crate) mod validation;

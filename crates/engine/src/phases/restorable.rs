@@ -1,33 +1,144 @@
 //! Before a rollback changes anything: would the keys it puts back hold for the rows there are now?
 
-use bastide_plan::Step;
-use bastide_plan::steps::{DropLegacyKey, LegacyKey};
-use bastide_sql::{Ident, Sql, join, sql};
+use std::collections::BTreeSet;
+
+use bastide_catalog::Catalog;
+use bastide_plan::{
+    Step,
+    inference::{HeldLayout, collisions},
+    steps::{DropLegacyKey, LegacyKey},
+};
+use bastide_sql::{Ident, QualifiedName, Sql, join, sql};
 use tokio_postgres::Client;
 
-use crate::{EngineError, RunRecord, StepRecord, StepState};
+use crate::{EngineError, MigrationGuard, RunRecord, StepRecord, StepState, message};
 
-pub(crate) async fn check(client: &Client, run: &RunRecord, undo: &[&StepRecord]) -> Result<(), EngineError> {
-    let mut misfits = Vec::new();
-    for record in undo.iter().filter(|step| matches!(step.state, StepState::Done | StepState::Undoing)) {
+pub(crate) async fn check(
+    guard: &mut MigrationGuard,
+    run: &RunRecord,
+    undo: &[&StepRecord],
+) -> Result<(), EngineError> {
+    let (mut misfits, mut dropped, mut layouts) = (Vec::new(), Vec::new(), Vec::new());
+    for record in undo {
         let planned =
             run.plan.steps.iter().find(|planned| planned.id == record.id).map(|planned| &planned.step);
-        let Some(Step::DropLegacyKey(key)) = planned else { continue };
-        let Some(query) = duplicates(key) else { continue };
-        let rows = client
-            .query_one(query.as_str(), &[])
-            .await
-            .and_then(|row| row.try_get::<_, i64>(0))
-            .map_err(EngineError::server("testing the keys that rollback restores"))?;
-        if rows > 0 {
-            let columns = key.columns.iter().map(Ident::to_string).collect::<Vec<_>>().join(", ");
-            misfits.push(format!(
-                "{} has {rows} value(s) of ({columns}) more than once, which {} forbids",
-                key.table, key.name
-            ));
+        match (planned, record.state) {
+            (Some(Step::DropLegacyKey(key)), StepState::Done | StepState::Undoing) => {
+                misfits.extend(twice(guard.client(), key).await?);
+                dropped.push(key);
+            }
+            // It commits as it goes: rows may be held whatever became of it.
+            (Some(Step::HoldAside(step)), state) if state != StepState::Undone => {
+                layouts.extend(&step.layouts);
+            }
+            _ => {}
         }
     }
+    misfits.extend(taken(guard, &layouts, &dropped).await?);
     if misfits.is_empty() { Ok(()) } else { Err(EngineError::NotRestorable(misfits.join("; "))) }
+}
+
+async fn twice(client: &Client, key: &DropLegacyKey) -> Result<Option<String>, EngineError> {
+    let Some(query) = duplicates(key) else { return Ok(None) };
+    let rows = client
+        .query_one(query.as_str(), &[])
+        .await
+        .and_then(|row| row.try_get::<_, i64>(0))
+        .map_err(EngineError::server("testing the keys that rollback restores"))?;
+    if rows == 0 {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "{} has {rows} value(s) of ({}) more than once, which {} forbids",
+        key.table,
+        listed(&key.columns),
+        key.name
+    )))
+}
+
+/// Rows held aside whose key a row written since has.
+async fn taken(
+    guard: &mut MigrationGuard,
+    layouts: &[&HeldLayout],
+    dropped: &[&DropLegacyKey],
+) -> Result<Vec<String>, EngineError> {
+    const DOING: &str = "looking whether rows held aside can come back";
+    const HELD: &str = "SELECT DISTINCT relation FROM bastide.held WHERE run_id = current_setting('bastide.run')::uuid AND restored_at IS NULL";
+    if layouts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = guard.client().query(HELD, &[]).await.map_err(EngineError::server(DOING))?;
+    let held: BTreeSet<String> = rows
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<_, _>>()
+        .map_err(EngineError::server(DOING))?;
+    if held.is_empty() {
+        return Ok(Vec::new());
+    }
+    let catalog = bastide_catalog::read(guard.client_mut()).await?;
+    guard.settle().await?;
+    let mut misfits = Vec::new();
+    for layout in layouts.iter().filter(|layout| held.contains(sql!("{}", layout.table).as_str())) {
+        let keys = keys(&catalog, layout, dropped);
+        let (prepare, queries) = collisions(layout, &keys);
+        let client = guard.client_mut();
+        // Dropped without COMMIT, so that nothing of it stays.
+        let transaction = client.transaction().await.map_err(EngineError::server(DOING))?;
+        transaction.batch_execute(&message::text(&prepare)).await.map_err(EngineError::server(DOING))?;
+        for ((_, key), query) in keys.iter().zip(&queries) {
+            let row = transaction.query_one(query.as_str(), &[]).await.map_err(EngineError::server(DOING))?;
+            let (count, examples): (i64, String) = (
+                row.try_get(0).map_err(EngineError::server(DOING))?,
+                row.try_get(1).map_err(EngineError::server(DOING))?,
+            );
+            if count > 0 {
+                misfits.push(format!(
+                    "{count} row(s) of {} held aside cannot come back, for rows written since have their ({}): {examples}",
+                    layout.table,
+                    listed(key)
+                ));
+            }
+        }
+        transaction.rollback().await.map_err(EngineError::server(DOING))?;
+    }
+    Ok(misfits)
+}
+
+/// The unique keys that a row of this table has to fit when it comes back, each with the table that has it: those there
+/// are, and those that are put back before.
+fn keys(
+    catalog: &Catalog,
+    layout: &HeldLayout,
+    dropped: &[&DropLegacyKey],
+) -> Vec<(QualifiedName, Vec<Ident>)> {
+    let mut family = vec![layout.table.clone()];
+    let mut keys = Vec::new();
+    while let Some(name) = family.pop() {
+        let Some(table) = catalog.table(&name) else { continue };
+        family.extend(table.parents.iter().cloned());
+        // The keys of an inheritance parent bind its own rows only.
+        if name != layout.table && table.kind != bastide_catalog::TableKind::Partitioned {
+            continue;
+        }
+        let there = table.keys.iter().map(|key| &key.columns);
+        let back = dropped
+            .iter()
+            .filter(|key| key.table == name && !matches!(key.kind, LegacyKey::ForeignKey { .. }))
+            .map(|key| &key.columns);
+        for columns in there.chain(back) {
+            let known = |column: &Ident| layout.columns.iter().any(|(name, _)| name == column);
+            let key = (name.clone(), columns.clone());
+            if columns.iter().all(known) && !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+    }
+    keys
+}
+
+fn listed(columns: &[Ident]) -> String {
+    columns.iter().map(Ident::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Keys that one tenant's rows kept, and several tenants' rows may not. A simple foreign key needs no test: the

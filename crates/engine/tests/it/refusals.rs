@@ -104,3 +104,26 @@ async fn rollback_refuses_before_it_would_lose_rows() {
     scene.db.execute("SET row_security = off; DELETE FROM customers WHERE id = 8002").await;
     scene.rollback(None).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rollback_refuses_while_a_row_held_aside_has_no_place_to_come_back_to() {
+    let scene = Scene::small().await;
+    let before = scene.snapshot().await;
+    scene.migrate(&scene.options().await).await.unwrap();
+    scene.cutover().await.unwrap();
+    let held =
+        "SELECT string_agg(relation || key, ' ' ORDER BY seq) FROM bastide.held WHERE restored_at IS NULL";
+    assert_eq!(scene.db.query_one_text(held).await, r#""public"."lines"["33", "1"] "public"."orders"["33"]"#);
+    scene.db.execute("SET row_security = off; INSERT INTO orders VALUES (33, 1, 2)").await;
+    let migrated = scene.db.schema_dump().await;
+    let error = scene.rollback(None).await.unwrap_err();
+    assert!(matches!(error, EngineError::NotRestorable(_)), "{error}");
+    let said =
+        "1 row(s) of public.orders held aside cannot come back, for rows written since have their (id): 33";
+    assert!(error.to_string().contains(said), "{error}");
+    same_schema(&migrated, &scene.db.schema_dump().await);
+    assert_eq!(status(&scene.place().target, None).await.unwrap().0.state, RunState::CutOver);
+    scene.db.execute("SET row_security = off; DELETE FROM orders WHERE id = 33").await;
+    scene.rollback(None).await.unwrap();
+    scene.assert_as(&before).await;
+}

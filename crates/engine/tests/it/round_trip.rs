@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use bastide_engine::{BackupChoice, RunState, StepState, dry_run, finish, status};
+use bastide_engine::{BackupChoice, Event, RunState, StepState, dry_run, finish, status};
 use bastide_plan::Phase;
 
 use crate::scene::{Scene, same_but_for_order, same_schema};
@@ -134,4 +134,37 @@ async fn a_dry_run_renders_every_step_and_sends_none() {
         protect.forward
     );
     scene.assert_as(&before).await;
+}
+
+/// What a run says when the schema is not what its steps were to leave.
+fn surprises(scene: &Scene) -> Vec<String> {
+    let events = scene.events.lock().unwrap();
+    let notices = events.iter().filter_map(|event| match event {
+        Event::Notice { text } if text.contains("foresaw") => Some(text.clone()),
+        _ => None,
+    });
+    notices.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_leaves_is_what_its_steps_foresaw() {
+    let scene = Scene::small().await;
+    scene.migrate(&scene.options().await).await.unwrap();
+    scene.cutover().await.unwrap();
+    assert_eq!(surprises(&scene), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_foresaw_is_said_and_fails_nothing() {
+    let scene = Scene::small().await;
+    scene
+        .db
+        .execute(
+            "CREATE FUNCTION stray() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN CREATE TABLE IF NOT EXISTS public.stray (); END $$;
+             CREATE EVENT TRIGGER stray ON ddl_command_end WHEN TAG IN ('CREATE POLICY') EXECUTE FUNCTION stray()",
+        )
+        .await;
+    scene.migrate(&scene.options().await).await.unwrap();
+    let said = surprises(&scene);
+    assert!(said.len() == 1 && said[0].contains("public.stray"), "{said:?}");
 }

@@ -311,10 +311,11 @@ fn put_back(graph: &Graph, n: usize) -> [Sql; 3] {
     ]
 }
 
-/// Which held rows could not come back because a row written since has one of `keys`: statements that prepare, for a
-/// transaction that is rolled back, and one query per key of `(count, examples text)`.
+/// Which held rows could not come back because a row written since has one of `keys` (of the table itself, or of one it
+/// is a partition of): statements that prepare, for a transaction that is rolled back, and one query per key of
+/// `(count bigint, examples text)`.
 #[must_use]
-pub fn collisions(layout: &HeldLayout, keys: &[Vec<Ident>]) -> (Vec<Sql>, Vec<Sql>) {
+pub fn collisions(layout: &HeldLayout, keys: &[(QualifiedName, Vec<Ident>)]) -> (Vec<Sql>, Vec<Sql>) {
     let name = sql!("pg_temp.bastide_check");
     let columns = layout.columns.iter().map(|(column, kind)| sql!("{} {}", column, kind));
     let prepare = vec![
@@ -322,14 +323,15 @@ pub fn collisions(layout: &HeldLayout, keys: &[Vec<Ident>]) -> (Vec<Sql>, Vec<Sq
         sql!("DROP TABLE IF EXISTS {}", name),
         sql!("CREATE TEMP TABLE {} ({})", name, join(columns, ", ")),
     ];
-    let queries = keys.iter().map(|key| {
+    let queries = keys.iter().map(|(table, key)| {
         let same = key.iter().map(|column| sql!("t.{} = p.{}", column, column));
         let text = key.iter().map(|column| sql!("p.{}::text", column));
         sql!(
-            "SELECT count(*), coalesce(array_to_string((array_agg(left(concat_ws(', ', {}), 60)))[1:5], '; '), '') FROM {} AS p WHERE EXISTS (SELECT FROM {} AS t WHERE {})",
+            "SELECT count(*), coalesce(array_to_string((array_agg(left(concat_ws(', ', {}), 60)))[1:5], '; '), '')
+FROM {} AS p WHERE EXISTS (SELECT FROM {} AS t WHERE {})",
             join(text, ", "),
             held_rows(&layout.table, &name),
-            layout.table,
+            table,
             join(same, " AND ")
         )
     });
