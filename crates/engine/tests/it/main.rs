@@ -4,6 +4,7 @@ mod keys;
 mod kill;
 mod legacy;
 mod part_way;
+mod public_grants;
 mod refusals;
 mod round_trip;
 mod scene;
