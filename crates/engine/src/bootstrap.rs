@@ -116,14 +116,7 @@ pub(crate) async fn schema_is_free(client: &Client) -> Result<(), EngineError> {
         .await
         .and_then(|row| row.try_get(0))
         .map_err(reading)?;
-    if !taken {
-        return Ok(());
-    }
-    Err(EngineError::Preflight(
-        "there is a schema bastide that Bastide did not make; it keeps its journal in a schema of that name: run \
-         ALTER SCHEMA bastide RENAME TO another name first"
-            .to_owned(),
-    ))
+    if taken { Err(EngineError::SchemaTaken) } else { Ok(()) }
 }
 
 async fn role_exists(guard: &MigrationGuard) -> Result<bool, EngineError> {

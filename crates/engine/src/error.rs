@@ -19,6 +19,11 @@ pub enum EngineError {
     #[error("{0}")]
     Preflight(String),
     #[error(
+        "there is a schema bastide that Bastide did not make; it keeps its journal in a schema of that name: run \
+         ALTER SCHEMA bastide RENAME TO another name first"
+    )]
+    SchemaTaken,
+    #[error(
         "the plan is stale: {changes}. Make it again with `bastide rls plan`; the answers you gave are kept"
     )]
     Stale { changes: String },
@@ -105,6 +110,7 @@ impl EngineError {
             | Self::Survey(bastide_legacy::SurveyError::Refused(_))
             | Self::NoRun
             | Self::NoSuchRun(_)
+            | Self::SchemaTaken
             | Self::Migrated { .. }
             | Self::Crossing(_) => 2,
             Self::Connect(_)

@@ -47,6 +47,12 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
         notes: notes::of(catalog, config, &classification),
         questions,
     };
+    if survey.tenants == 0 && !root.new && survey.tables.values().any(|table| table.rows > 0) {
+        planning.notes.push(format!(
+            "{} has no row, so there is no tenant yet and nothing says whose the rows of other tables are",
+            root.table
+        ));
+    }
     find_quarantine(&mut planning);
     plan_all(&mut planning)?;
 

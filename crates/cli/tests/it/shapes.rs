@@ -2,7 +2,10 @@
 
 use bastide_testkit::{Database, Server, server};
 
-use crate::there_and_back::{Meanwhile, there_and_back_with_writes};
+use crate::{
+    bastide::Bastide,
+    there_and_back::{Meanwhile, there_and_back_with_writes},
+};
 
 /// A legacy login that may do everything with rows, in every schema there is.
 const SELLER: &str = "DO $$ DECLARE s name; BEGIN
@@ -83,7 +86,8 @@ async fn text_keys_of_any_content() {
 
 #[tokio::test]
 async fn uuid_keys() {
-    let writes = "INSERT INTO by_uuid.sale (shop, note) SELECT id, 'new' FROM by_uuid.shop WHERE name <> 'quarantine'";
+    let writes =
+        "INSERT INTO by_uuid.sale (shop, note) SELECT id, 'new' FROM by_uuid.shop WHERE name <> 'quarantine'";
     let settled = ("SELECT count(DISTINCT shop)::text FROM by_uuid.sale WHERE note = 'new'", "4");
     key_type("by_uuid", writes, &[settled]).await;
 }
@@ -133,7 +137,7 @@ async fn composite_keys_and_references_of_every_form() {
             ("SELECT tenant_id::text FROM parcel WHERE id = 1000", "2"),
             ("SELECT tenant_id::text FROM letter WHERE id = 1000", "2"),
             ("SELECT tenant_id::text FROM transfer WHERE id = 1000", "2"),
-            ("SELECT count(DISTINCT tenant_id)::text FROM booking", "3"),
+            ("SELECT count(DISTINCT tenant_id)::text FROM referral", "3"),
         ],
         written: "SELECT count(*)::text FROM parcel WHERE id = 1000",
         unwrite: "DELETE FROM parcel WHERE id = 1000; DELETE FROM box WHERE id = 1000; DELETE FROM shelf WHERE label = 'new';
@@ -148,15 +152,12 @@ async fn cycles_and_what_happens_when_a_row_goes() {
         login: "seller",
         writes: "BEGIN; INSERT INTO category VALUES (1000, NULL, 4, 1001), (1001, NULL, 1000, 1000); COMMIT; INSERT INTO product (id, category) VALUES (1000, 1001); INSERT INTO photo VALUES (1000, 1000);
             UPDATE product SET photo = 1000, replaced_by = 1 WHERE id = 1000;
-            BEGIN; INSERT INTO a VALUES (1000, NULL, 1000); INSERT INTO c VALUES (1000, 1000); INSERT INTO b VALUES (1000, 1000); UPDATE a SET b = 1000 WHERE id = 1000; COMMIT;
-            BEGIN; INSERT INTO c VALUES (1001, 1001); INSERT INTO a VALUES (1001, NULL, 1000); COMMIT",
+            BEGIN; INSERT INTO a VALUES (1000, NULL, 1000); INSERT INTO c VALUES (1000, 1000); INSERT INTO b VALUES (1000, 1000); UPDATE a SET b = 1000 WHERE id = 1000; COMMIT",
         settled: &[
             ("SELECT string_agg(shop_id::text, ',') FROM category WHERE id >= 1000", "1,1"),
             ("SELECT tenant_id::text FROM photo WHERE id = 1000", "1"),
             ("SELECT tenant_id::text FROM a WHERE id = 1000", "1"),
             ("SELECT tenant_id::text FROM b WHERE id = 1000", "1"),
-            // Its parent came later in the same transaction.
-            ("SELECT tenant_id::text FROM c WHERE id = 1001", "-1"),
         ],
         written: "SELECT count(*)::text FROM product WHERE id = 1000",
         unwrite: "UPDATE product SET photo = NULL WHERE id = 1000; DELETE FROM photo WHERE id = 1000; SET CONSTRAINTS ALL DEFERRED; DELETE FROM a WHERE id >= 1000; DELETE FROM b WHERE id = 1000;
@@ -198,13 +199,14 @@ async fn partitioned_tables() {
 async fn inheritance() {
     let meanwhile = Meanwhile {
         login: "seller",
-        writes: "INSERT INTO reminder VALUES (1000, 2, 'new', 1, 1, 1); INSERT INTO document VALUES (1001, NULL, 'new')",
-        settled: &[(
-            "SELECT string_agg(shop_id::text, ',' ORDER BY id) FROM document WHERE title = 'new'",
-            "2,-1",
-        )],
+        writes: "INSERT INTO reminder VALUES (1000, 2, 'new', 1, 1, 1); INSERT INTO document VALUES (1001, NULL, 'new');
+            INSERT INTO stamped_note VALUES (1000, 4)",
+        settled: &[
+            ("SELECT string_agg(shop_id::text, ',' ORDER BY id) FROM document WHERE title = 'new'", "2,-1"),
+            ("SELECT n.tenant_id = d.shop_id FROM note n JOIN document d ON d.id = n.document WHERE n.id = 1000", "t"),
+        ],
         written: "SELECT count(*)::text FROM document WHERE title = 'new'",
-        unwrite: "DELETE FROM document WHERE title = 'new'",
+        unwrite: "DELETE FROM document WHERE title = 'new'; DELETE FROM note WHERE id = 1000",
     };
     family(fixture!("inheritance"), "public.shop", meanwhile).await;
 }
@@ -246,6 +248,16 @@ async fn no_tenants() {
         unwrite: "DELETE FROM customer WHERE id = 1000",
     };
     family(fixture!("no_tenants"), "public.shop", meanwhile).await;
+}
+
+#[tokio::test]
+async fn a_root_without_a_row_is_said_to_have_none() {
+    let (_server, db) = loaded(fixture!("no_tenants")).await;
+    let plan = Bastide::on(db.url())
+        .run(&["rls", "plan", "--accept-defaults", "--tenant-root", "public.shop"])
+        .expect(0);
+    assert!(plan.stdout.contains("public.shop has no row, so there is no tenant yet"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("20 nothing reaches"), "{}", plan.stdout);
 }
 
 #[tokio::test]
