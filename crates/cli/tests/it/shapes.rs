@@ -4,7 +4,7 @@ use bastide_testkit::{Database, Server, server};
 
 use crate::{
     bastide::Bastide,
-    there_and_back::{Meanwhile, there_and_back_with_writes},
+    there_and_back::{Meanwhile, there_and_back, there_and_back_with_writes},
 };
 
 /// A legacy login that may do everything with rows, in every schema there is.
@@ -43,7 +43,8 @@ async fn key_type(schema: &str, writes: &str, settled: &[(&str, &str)]) {
     }
     let written = format!("SELECT count(*)::text FROM {schema}.sale WHERE note = 'new'");
     let unwrite = format!("DELETE FROM {schema}.sale WHERE note = 'new'");
-    let meanwhile = Meanwhile { login: "seller", writes, settled, written: &written, unwrite: &unwrite };
+    let meanwhile =
+        Meanwhile { login: "seller", writes, settled, cut_over: &[], written: &written, unwrite: &unwrite };
     there_and_back_with_writes(&db, &arguments, meanwhile).await;
 }
 
@@ -120,11 +121,18 @@ async fn names_that_must_be_quoted() {
             r#"SELECT (s.tenant_id = u."from")::text FROM "a.b""c'd"."select" s JOIN "order"."user" u ON u."order" = s."$1" WHERE s." " = 1000"#,
             "true",
         )],
+        cut_over: &[],
         written: r#"SELECT count(*)::text FROM "a.b""c'd"."select" WHERE " " = 1000"#,
         unwrite: r#"DELETE FROM "a.b""c'd"."select" WHERE " " = 1000; DELETE FROM "order".item WHERE item = 1000"#,
     };
     let meanwhile = Meanwhile { writes: meanwhile.writes.split(';').next().unwrap(), ..meanwhile };
     family(fixture!("names"), r#""order"."Mixed ""Case"".Shop""#, meanwhile).await;
+}
+
+#[tokio::test]
+async fn one_new_tenant_whose_table_must_be_quoted() {
+    let (_server, db) = loaded(fixture!("names")).await;
+    there_and_back(&db, &["--new-tenant-root", r#""a.b""c'd"."My ""Tenants""""#]).await;
 }
 
 #[tokio::test]
@@ -138,6 +146,15 @@ async fn composite_keys_and_references_of_every_form() {
             ("SELECT tenant_id::text FROM letter WHERE id = 1000", "2"),
             ("SELECT tenant_id::text FROM transfer WHERE id = 1000", "2"),
             ("SELECT count(DISTINCT tenant_id)::text FROM referral", "3"),
+        ],
+        cut_over: &[
+            (
+                "BEGIN; INSERT INTO branch (shop_code, number, tenant_id) VALUES ('S1', 99, 1);
+                 INSERT INTO parcel (id, branch, shop_code, tenant_id) VALUES (2000, 99, 'S1', 1); DELETE FROM branch WHERE number = 99;
+                 SELECT branch IS NULL AND shop_code IS NULL AND tenant_id = 1 FROM parcel WHERE id = 2000; ROLLBACK",
+                "t",
+            ),
+            ("BEGIN; UPDATE customer SET email = 'z' WHERE id = 5; SELECT tenant_id FROM letter WHERE email = 'z'; ROLLBACK", "3"),
         ],
         written: "SELECT count(*)::text FROM parcel WHERE id = 1000",
         unwrite: "DELETE FROM parcel WHERE id = 1000; DELETE FROM box WHERE id = 1000; DELETE FROM shelf WHERE label = 'new';
@@ -159,6 +176,18 @@ async fn cycles_and_what_happens_when_a_row_goes() {
             ("SELECT tenant_id::text FROM a WHERE id = 1000", "1"),
             ("SELECT tenant_id::text FROM b WHERE id = 1000", "1"),
         ],
+        cut_over: &[
+            (
+                "BEGIN; DELETE FROM photo WHERE id = 5; DELETE FROM product WHERE id = 5;
+                 SELECT product IS NULL AND category = 5 AND tenant_id = 2 FROM mark WHERE id = 5; ROLLBACK",
+                "t",
+            ),
+            (
+                "BEGIN; DELETE FROM photo WHERE id = 8; DELETE FROM product WHERE id = 8;
+                 SELECT replaced_by IS NULL AND tenant_id = 2 FROM product WHERE id = 11; ROLLBACK",
+                "t",
+            ),
+        ],
         written: "SELECT count(*)::text FROM product WHERE id = 1000",
         unwrite: "UPDATE product SET photo = NULL WHERE id = 1000; DELETE FROM photo WHERE id = 1000; SET CONSTRAINTS ALL DEFERRED; DELETE FROM a WHERE id >= 1000; DELETE FROM b WHERE id = 1000;
             DELETE FROM c WHERE id >= 1000; DELETE FROM product WHERE id = 1000; DELETE FROM category WHERE id >= 1000",
@@ -175,6 +204,7 @@ async fn columns_of_every_type() {
             "SELECT l.bastide_tenant_id = t.shop_id FROM leased l JOIN thing t ON t.id = l.thing WHERE l.id = 1000",
             "t",
         )],
+        cut_over: &[],
         written: "SELECT count(*)::text FROM leased WHERE id = 1000",
         unwrite: "DELETE FROM leased WHERE id = 1000",
     };
@@ -189,6 +219,7 @@ async fn partitioned_tables() {
         writes: "INSERT INTO sale VALUES (1000, 2, '2020-06-01', 'new'), (1001, 3, '2022-06-01', 'new'), (1002, 1, '2030-06-01', 'new');
             INSERT INTO line VALUES (1000, 1000, '2020-06-01', 'a'), (1001, 1001, '2022-06-01', 'z'); INSERT INTO archive.sale_2020 VALUES (1003, 1, '2020-06-01', 'new')",
         settled: &[("SELECT string_agg(tenant_id::text, ',' ORDER BY id) FROM line WHERE id >= 1000", "2,3")],
+        cut_over: &[],
         written: "SELECT count(*)::text FROM sale WHERE id >= 1000",
         unwrite: "DELETE FROM line WHERE id >= 1000; DELETE FROM sale WHERE id >= 1000",
     };
@@ -205,6 +236,7 @@ async fn inheritance() {
             ("SELECT string_agg(shop_id::text, ',' ORDER BY id) FROM document WHERE title = 'new'", "2,-1"),
             ("SELECT n.tenant_id = d.shop_id FROM note n JOIN document d ON d.id = n.document WHERE n.id = 1000", "t"),
         ],
+        cut_over: &[],
         written: "SELECT count(*)::text FROM document WHERE title = 'new'",
         unwrite: "DELETE FROM document WHERE title = 'new'; DELETE FROM note WHERE id = 1000",
     };
@@ -220,6 +252,7 @@ async fn equal_rows_and_no_rows() {
             ("SELECT count(DISTINCT tenant_id)::text FROM hit WHERE path = '/new'", "2"),
             ("SELECT count(*)::text FROM hit WHERE tenant_id IS NULL", "0"),
         ],
+        cut_over: &[],
         written: "SELECT count(*)::text FROM hit WHERE path = '/new'",
         unwrite: "DELETE FROM hit WHERE path = '/new'; DELETE FROM empty",
     };
@@ -232,6 +265,7 @@ async fn one_tenant_whose_key_is_empty() {
         login: "seller",
         writes: "INSERT INTO customer VALUES (1000, '', 'new'); INSERT INTO letter VALUES (1000, 1000)",
         settled: &[("SELECT tenant_id = '' FROM letter WHERE id = 1000", "t")],
+        cut_over: &[],
         written: "SELECT count(*)::text FROM customer WHERE id = 1000",
         unwrite: "DELETE FROM letter WHERE id = 1000; DELETE FROM customer WHERE id = 1000",
     };
@@ -244,6 +278,7 @@ async fn no_tenants() {
         login: "seller",
         writes: "INSERT INTO customer VALUES (1000, NULL, 'new')",
         settled: &[("SELECT shop_id::text FROM customer WHERE id = 1000", "-1")],
+        cut_over: &[],
         written: "SELECT count(*)::text FROM customer WHERE id = 1000",
         unwrite: "DELETE FROM customer WHERE id = 1000",
     };
@@ -269,6 +304,7 @@ async fn views_rules_functions_and_their_owners() {
             "SELECT m.tenant_id = s.shop_id FROM stock.movement m JOIN sales.sale s ON s.id = m.sale WHERE m.id = 1000",
             "t",
         )],
+        cut_over: &[],
         written: "SELECT count(*)::text FROM stock.movement WHERE id = 1000",
         unwrite: "DELETE FROM stock.movement WHERE id = 1000; DELETE FROM stock.log WHERE line = 'moved 1000'",
     };
@@ -284,6 +320,7 @@ async fn details_that_are_easily_lost() {
             "SELECT v.tenant_id = c.shop_id FROM visit v JOIN customer c ON c.id = v.customer WHERE v.id = 1000",
             "t",
         )],
+        cut_over: &[],
         written: "SELECT count(*)::text FROM visit WHERE id = 1000",
         unwrite: "DELETE FROM visit WHERE id = 1000",
     };

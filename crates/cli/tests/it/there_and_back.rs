@@ -13,6 +13,8 @@ pub(crate) struct Meanwhile<'a> {
     pub(crate) writes: &'a str,
     /// Queries and their answers once it wrote: the tenants its rows got.
     pub(crate) settled: &'a [(&'a str, &'a str)],
+    /// Queries and their answers after cutover, as superuser: what tenant-wide keys do.
+    pub(crate) cut_over: &'a [(&'a str, &'a str)],
     /// Takes back what it wrote, after rollback, so that fingerprints can be compared; a query that counts is first, and
     /// must say 0 before it wrote and more than that after rollback.
     pub(crate) written: &'a str,
@@ -55,6 +57,9 @@ async fn travel(db: &Database, arguments: &[&str], meanwhile: Option<Meanwhile<'
     isolated(&bastide, "pending cutover");
     bastide.run(&["rls", "cutover", "--yes"]).expect(0);
     isolated(&bastide, "cut over");
+    for (query, answer) in meanwhile.iter().flat_map(|meanwhile| meanwhile.cut_over) {
+        assert_eq!(db.query_one_text(query).await, *answer, "{query}");
+    }
     bastide.run(&["rls", "rollback", "--yes"]).expect(0);
 
     assert_eq!(db.schema_dump().await, dump, "the schema is as it was");
