@@ -89,7 +89,12 @@ fn rules(classification: &Classification, table: &Table) -> Result<(), Refusal> 
         let outside = rule.touches.iter().find(|touched| !classification.is_scoped(touched));
         if let Some(touched) = outside {
             let (touched, owner) = (touched.clone(), table.owner.clone());
-            return Err(Refusal::RuleLeads { table: name, rule: rule_name, touched, owner });
+            return Err(Refusal::RuleLeads {
+                table: name,
+                rule: rule_name,
+                touched: Box::new(touched),
+                owner,
+            });
         }
     }
     Ok(())

@@ -103,7 +103,7 @@ pub enum Refusal {
          run DROP RULE {rule} ON {table} (a trigger can do the same with the writer's own rights), or leave the table out \
          with --exclude-table {table}"
     )]
-    RuleLeads { table: QualifiedName, rule: Ident, touched: QualifiedName, owner: Ident },
+    RuleLeads { table: QualifiedName, rule: Ident, touched: Box<QualifiedName>, owner: Ident },
 
     #[error(
         "{table} has columns named tenant_id and bastide_tenant_id, neither of which names its tenant; rename one of them"
