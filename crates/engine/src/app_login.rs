@@ -11,8 +11,9 @@ use std::{
 use bastide_connect::Target;
 use bastide_plan::{Phase, Plan, Step};
 use bastide_sql::{Ident, Literal, sql};
+use tokio_postgres::Client;
 
-use crate::{EngineError, Event, Place, run::Course};
+use crate::{EngineError, Event, Place, StepRecord, StepState, run::Course};
 
 /// After the steps of phase policies: from here on the application can log in.
 pub(crate) async fn give_password(course: &mut Course<'_>) -> Result<(), EngineError> {
@@ -94,6 +95,33 @@ pub(crate) fn forget_password(place: &Place, role: &Ident) -> Result<(), EngineE
 /// The operator named the login to be made, with the password it is to have.
 fn password_of(app: &Target) -> Option<String> {
     app.libpq_environment().into_iter().find(|(name, _)| *name == "PGPASSWORD").map(|(_, password)| password)
+}
+
+/// Inverses name the login in REVOKE and in policies. When somebody dropped it meanwhile, one that cannot log in stands in
+/// for it until the inverse of its own step drops that, too.
+pub(crate) async fn stand_in(
+    client: &Client,
+    plan: &Plan,
+    steps: &[StepRecord],
+) -> Result<bool, EngineError> {
+    let made = plan.steps.iter().any(|planned| {
+        matches!(planned.step, Step::CreateAppRole(_))
+            && steps.iter().any(|step| step.id == planned.id && step.state == StepState::Done)
+    });
+    let role = &plan.config.app_role;
+    let doing = "looking for the application's login";
+    if !made
+        || client
+            .query_opt("SELECT 1 FROM pg_roles WHERE rolname = $1", &[&role.as_str()])
+            .await
+            .map_err(EngineError::server(doing))?
+            .is_some()
+    {
+        return Ok(false);
+    }
+    let create = sql!("CREATE ROLE {} NOLOGIN", role);
+    client.batch_execute(create.as_str()).await.map_err(EngineError::server("making a role stand in"))?;
+    Ok(true)
 }
 
 fn made_by(plan: &Plan) -> bool {

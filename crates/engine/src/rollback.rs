@@ -5,8 +5,8 @@ use bastide_plan::{Phase, Step};
 use uuid::Uuid;
 
 use crate::{
-    EngineError, Event, Listener, MigrationGuard, Place, RunRecord, RunState, StepRecord, backup, bootstrap,
-    fault, fingerprint, journal, phases, read_run, run::wrong, runner::Runner,
+    EngineError, Event, Listener, MigrationGuard, Place, RunRecord, RunState, StepRecord, app_login, backup,
+    bootstrap, fault, fingerprint, journal, phases, read_run, run::wrong, runner::Runner,
 };
 
 /// What a rollback did.
@@ -82,6 +82,11 @@ pub(crate) async fn carry_out(
     let error = cause.map(ToString::to_string).or(record.error.clone());
     let phase = to.unwrap_or(Phase::Preflight);
     journal::run_is(guard.client(), run, RunState::RollingBack, phase, error.as_deref()).await?;
+    if app_login::stand_in(guard.client(), &record.plan, &steps).await? {
+        let role = &record.plan.config.app_role;
+        let text = format!("{role} was dropped meanwhile; a role that cannot log in stands in for it");
+        listener(&Event::Notice { text });
+    }
     let mut runner = Runner { guard: &mut *guard, run, patience: place.patience, listener };
     for step in &undo {
         runner.undo(step).await?;
@@ -94,7 +99,7 @@ pub(crate) async fn carry_out(
         notes.extend(bootstrap::undo(guard).await?);
         fault::point("after_unbootstrap", "run");
         if record.plan.steps.iter().any(|planned| matches!(planned.step, Step::CreateAppRole(_))) {
-            crate::app_login::forget_password(place, &record.plan.config.app_role)?;
+            app_login::forget_password(place, &record.plan.config.app_role)?;
         }
         (listener)(&Event::Activity { phase, text: "comparing schema and rows with before".to_owned() });
         let comparison = fingerprint::compare(guard, run).await?;

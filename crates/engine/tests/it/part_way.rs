@@ -60,3 +60,31 @@ async fn a_run_cannot_go_back_to_where_it_never_was() {
     refused(Phase::Optimisation).await;
     scene.rollback(None).await.unwrap();
 }
+
+/// Its policies and grants go with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_somebody_dropped_does_not_keep_a_run_from_rolling_back() {
+    let scene = Scene::new().await;
+    let before = scene.snapshot().await;
+    scene.migrate(&scene.options().await).await.unwrap();
+    scene.db.execute("DROP OWNED BY bastide_app; DROP ROLE bastide_app").await;
+    scene.rollback(None).await.unwrap();
+    scene.assert_as(&before).await;
+}
+
+/// What it may do already, of tables or of single columns, is neither granted anew nor taken away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_was_there_keeps_the_rights_it_had() {
+    let mut scene = Scene::new().await;
+    scene.config.app_role = bastide_sql::Ident::constant("shop_app");
+    let rights = "CREATE ROLE shop_app LOGIN PASSWORD 'x'; GRANT SELECT, UPDATE ON \"Orders\" TO shop_app; GRANT SELECT (id), UPDATE (email) ON customers TO shop_app;
+         GRANT SELECT ON order_totals TO shop_app";
+    scene.db.execute(rights).await;
+    let before = scene.snapshot().await;
+    let mut options = scene.options().await;
+    options.until = Some(Phase::Policies);
+    scene.migrate(&options).await.unwrap();
+    scene.rollback(None).await.unwrap();
+    scene.assert_as(&before).await;
+    scene.db.execute("DROP OWNED BY shop_app; DROP ROLE shop_app").await;
+}

@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     Class, Phase, Refusal, Step, access,
-    steps::{AddTenantKey, CreateAppRole, GrantApp, GrantObject, ProtectTable, RestrictFunction},
+    steps::{
+        AddTenantKey, ColumnGrant, CreateAppRole, GrantApp, GrantObject, ProtectTable, RestrictFunction,
+    },
 };
 
 const PHASE: Phase = Phase::Policies;
@@ -192,11 +194,13 @@ fn grant(planning: &mut Planning<'_>, views: &[QualifiedName]) {
         .collect();
     let schemas = schemas.into_iter().map(|schema| (GrantObject::Schema(schema), vec!["USAGE"]));
     for (object, privileges) in schemas.chain(wanted) {
-        if !is_granted(planning, &object, &privileges) {
-            let privileges = privileges.into_iter().map(str::to_owned).collect();
-            let step = GrantApp { object, privileges, role: planning.app().clone() };
-            planning.emit(PHASE, Step::GrantApp(step));
+        let missing = missing(planning, &object, &privileges);
+        if missing.is_empty() {
+            continue;
         }
+        let columns = held_of_columns(planning, &object, &missing);
+        let step = GrantApp { object, privileges: missing, role: planning.app().clone(), columns };
+        planning.emit(PHASE, Step::GrantApp(step));
     }
 }
 
@@ -217,7 +221,8 @@ fn feeds_scoped(planning: &Planning<'_>, name: &QualifiedName, sequence: &Sequen
     }
 }
 
-fn is_granted(planning: &Planning<'_>, object: &GrantObject, privileges: &[&str]) -> bool {
+/// Those the application's login does not hold yet: undoing must not take back what was never given.
+fn missing(planning: &Planning<'_>, object: &GrantObject, privileges: &[&str]) -> Vec<String> {
     let catalog = &planning.catalog;
     let acl: Option<&Acl> = match object {
         GrantObject::Schema(schema) => catalog.schemas.get(schema).and_then(|schema| schema.acl.as_ref()),
@@ -233,5 +238,25 @@ fn is_granted(planning: &Planning<'_>, object: &GrantObject, privileges: &[&str]
                 && item.privileges.iter().any(|privilege| privilege.kind == kind)
         })
     };
-    privileges.iter().all(|kind| held(kind))
+    privileges.iter().filter(|kind| !held(kind)).map(|kind| (*kind).to_owned()).collect()
+}
+
+fn held_of_columns(planning: &Planning<'_>, object: &GrantObject, privileges: &[String]) -> Vec<ColumnGrant> {
+    let GrantObject::Table(name) = object else { return Vec::new() };
+    let table = planning.catalog.table(name).map(|table| &table.columns);
+    let columns = table.or_else(|| planning.catalog.views.get(name).map(|view| &view.columns));
+    let mut held = Vec::new();
+    for column in columns.into_iter().flatten() {
+        let items = column.acl.iter().flatten().filter(|item| item.grantee.as_ref() == Some(planning.app()));
+        for privilege in items.flat_map(|item| &item.privileges) {
+            if privileges.contains(&privilege.kind) {
+                held.push(ColumnGrant {
+                    column: column.name.clone(),
+                    privilege: privilege.kind.clone(),
+                    grantable: privilege.grantable,
+                });
+            }
+        }
+    }
+    held
 }

@@ -13,6 +13,17 @@ pub struct GrantApp {
     /// SELECT, INSERT, …
     pub privileges: Vec<String>,
     pub role: Ident,
+    /// What the role held before of single columns: revoking from a table takes that, too.
+    #[serde(default)]
+    pub columns: Vec<ColumnGrant>,
+}
+
+/// One of the `privileges`, on one column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnGrant {
+    pub column: Ident,
+    pub privilege: String,
+    pub grantable: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,12 +58,19 @@ impl GrantApp {
     }
 
     pub(super) fn inverse(&self) -> Script {
-        Script::unlocked(vec![sql!(
-            "REVOKE {} ON {} FROM {}",
-            acl::keywords(&self.privileges),
-            self.object(),
-            self.role
-        )])
+        let mut statements =
+            vec![sql!("REVOKE {} ON {} FROM {}", acl::keywords(&self.privileges), self.object(), self.role)];
+        statements.extend(self.columns.iter().map(|held| {
+            sql!(
+                "GRANT {} ({}) ON {} TO {}{}",
+                acl::keyword(&held.privilege),
+                held.column,
+                self.object(),
+                self.role,
+                if held.grantable { sql!(" WITH GRANT OPTION") } else { sql!("") }
+            )
+        }));
+        Script::unlocked(statements)
     }
 
     fn object(&self) -> Sql {
@@ -103,6 +121,7 @@ mod tests {
             object,
             privileges: privileges.iter().map(|privilege| (*privilege).to_owned()).collect(),
             role: ident("bastide_app"),
+            columns: Vec::new(),
         })
     }
 
@@ -156,5 +175,24 @@ mod tests {
                 "SET ROLE bastide_app; INSERT INTO shop.orders DEFAULT VALUES; TABLE shop.open; RESET ROLE",
             )
             .await;
+    }
+
+    #[tokio::test]
+    async fn what_the_role_held_of_single_columns_stays() {
+        let schema = "CREATE TABLE orders (id int, note text);
+             GRANT SELECT (id), UPDATE (note) ON orders TO bastide_app; GRANT SELECT (note) ON orders TO bastide_app WITH GRANT OPTION";
+        let mut trial = Trial::of("integer", schema).await;
+        let held = |column: &str, grantable| ColumnGrant {
+            column: ident(column),
+            privilege: "SELECT".to_owned(),
+            grantable,
+        };
+        let step = Step::GrantApp(GrantApp {
+            object: GrantObject::Table(name("public.orders")),
+            privileges: vec!["SELECT".to_owned(), "INSERT".to_owned()],
+            role: ident("bastide_app"),
+            columns: vec![held("id", false), held("note", true)],
+        });
+        trial.round(&step).await;
     }
 }

@@ -117,7 +117,7 @@ steps! {
 }
 
 pub use drop_legacy_key::LegacyKey;
-pub use grant_app::GrantObject;
+pub use grant_app::{ColumnGrant, GrantObject};
 pub use keep_legacy_writes::TenantSource;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -44,13 +44,14 @@ ON CONFLICT (schema, "table") DO UPDATE SET tenant_column = excluded.tenant_colu
         Script::transaction(LockMode::AccessExclusive, vec![self.table.clone()], statements)
     }
 
+    /// A policy goes with its last role when somebody drops that one (`DROP OWNED`); rollback must not stick there.
     pub(super) fn inverse(&self) -> Script {
         let mut statements = vec![
             sql!("ALTER TABLE {} DISABLE ROW LEVEL SECURITY", self.table),
-            sql!("DROP POLICY {} ON {}", context::tenant_policy(), self.table),
+            sql!("DROP POLICY IF EXISTS {} ON {}", context::tenant_policy(), self.table),
         ];
         if !self.legacy_roles.is_empty() {
-            statements.push(sql!("DROP POLICY {} ON {}", context::legacy_policy(), self.table));
+            statements.push(sql!("DROP POLICY IF EXISTS {} ON {}", context::legacy_policy(), self.table));
         }
         statements.push(sql!(
             r#"DELETE FROM bastide.scope WHERE schema = {} AND "table" = {}"#,
@@ -111,8 +112,8 @@ mod tests {
         -- Transaction
         -- ACCESS EXCLUSIVE on public.orders
         ALTER TABLE "public"."orders" DISABLE ROW LEVEL SECURITY;
-        DROP POLICY "bastide_tenant" ON "public"."orders";
-        DROP POLICY "bastide_legacy" ON "public"."orders";
+        DROP POLICY IF EXISTS "bastide_tenant" ON "public"."orders";
+        DROP POLICY IF EXISTS "bastide_legacy" ON "public"."orders";
         DELETE FROM bastide.scope WHERE schema = 'public' AND "table" = 'orders';
         "#);
     }
