@@ -22,6 +22,8 @@ pub(crate) async fn take(client: &Client, catalog: &Catalog, config: &Config) ->
             client.batch_execute(statement.as_str()).await.unwrap_or_else(|e| panic!("{statement}: {e:?}"));
         }
         if classification.wanted.is_empty() {
+            let tenants = bastide_sql::sql!("SELECT count(*) FROM {}", classification.root.table);
+            survey.tenants = number(&client.query_one(tenants.as_str(), &[]).await.unwrap(), 0);
             for table in script.tables {
                 let row = client.query_one(table.counts.as_str(), &[]).await.unwrap();
                 let counts =
