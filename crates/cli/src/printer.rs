@@ -1,6 +1,6 @@
 //! The one place that prints: data on stdout, everything said about it on stderr.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one printer")]
+#![expect(clippy::print_stderr, reason = "the one printer")]
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -36,37 +36,34 @@ impl Printer {
         text: impl FnOnce() -> String,
     ) -> anyhow::Result<()> {
         match self.format {
-            Format::Json => println!("{}", serde_json::to_string_pretty(value)?),
-            Format::Text => {
-                let text = text();
-                println!("{}", text.trim_end());
-            }
+            Format::Json => self.json(value),
+            Format::Text => self.raw(&format!("{}\n", text().trim_end())),
         }
-        Ok(())
     }
 
     pub(crate) fn json<T: Serialize>(&self, value: &T) -> anyhow::Result<()> {
-        println!("{}", serde_json::to_string_pretty(value)?);
-        Ok(())
+        self.raw(&format!("{}\n", serde_json::to_string_pretty(value)?))
     }
 
     pub(crate) fn raw(&self, text: &str) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        out.flush()?;
-        Ok(())
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            // `| head` has read enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
+        }
     }
 
     /// Something worth knowing, on stderr.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}");
+            say(text);
         }
     }
 
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let label = if self.color { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
-        eprintln!("{label} {}", sentence(error));
+        say(&format!("{label} {}", sentence(error)));
     }
 
     /// Asks on the terminal; without one the answer is no, and the caller says which option answers.
@@ -80,6 +77,11 @@ impl Printer {
         io::stdin().lock().read_line(&mut answer)?;
         Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
+}
+
+/// A run goes on, and ends with its own exit code, when nobody reads stderr any more; `eprintln!` would panic there.
+fn say(text: &str) {
+    writeln!(io::stderr(), "{text}").unwrap_or_default();
 }
 
 /// The chain of causes as one sentence, without what a cause repeats of the one above it.

@@ -120,3 +120,16 @@ async fn dry_run_prints_what_would_run_and_runs_nothing() {
         "0"
     );
 }
+
+/// `| head` closes the pipe early; a run must not die of what it says.
+#[test]
+fn nobody_has_to_read_on() {
+    let bastide = Bastide::on("postgresql://u@127.0.0.1:1/shop".to_owned());
+    for (arguments, code) in [(["completions", "bash"].as_slice(), 0), (&["rls", "status"], 3)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut command = bastide.command();
+        command.args(arguments).stdout(writer.try_clone().unwrap()).stderr(writer);
+        drop(reader);
+        assert_eq!(command.status().unwrap().code(), Some(code), "{arguments:?}");
+    }
+}
