@@ -5,7 +5,8 @@
 //! share among them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
     path::Path,
     process::{Command, Stdio},
     time::Duration,
@@ -19,7 +20,7 @@ use bastide_engine::{
 use crate::scene::{Scene, place};
 
 /// Tests that share the places among them.
-const SHARDS: u32 = 4;
+const SHARDS: u32 = 6;
 
 /// Not a test by itself: what the tests below start, and kill. Begins a run, or goes on with the one there is, until it is
 /// cut over or, going back, rolled back.
@@ -67,6 +68,15 @@ async fn small() -> Scene {
     scene
 }
 
+/// All but a new root, which excludes the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_small_shop_needs_every_kind_of_step() {
+    let plan = Scene::small().await.plan().await;
+    let kinds: BTreeSet<&str> =
+        plan.steps.iter().filter_map(|step| step.id.as_str().split(':').next()).collect();
+    insta::assert_snapshot!(kinds.into_iter().collect::<Vec<_>>().join(" "), @"add_not_null_check add_tenant add_tenant_column add_tenant_foreign_key add_tenant_index add_tenant_key analyze_table backfill close_table create_app_role create_context drop_check drop_legacy_key grant_app hold_aside infer_tenants keep_legacy_writes own_materialised_view protect_table release_legacy_writes restrict_function secure_view set_not_null set_tenant_default validate_constraint");
+}
+
 /// Starts a victim; true when it was killed, false when it came to its end.
 fn victim_dies(scene: &Scene, back: bool, set: &[(&str, &str)]) -> bool {
     let mut child = Command::new(std::env::current_exe().unwrap());
@@ -106,6 +116,10 @@ fn places(scene: &Scene, back: bool) -> Vec<String> {
     places
 }
 
+fn tell(what: &str) {
+    writeln!(std::io::stderr(), "{what}").expect("stderr is open");
+}
+
 async fn state(scene: &Scene) -> RunState {
     status(&scene.place().target, None).await.unwrap().0.state
 }
@@ -126,7 +140,7 @@ async fn killed_again_and_again(back: bool) {
     }
     assert!(places.len() > 100, "only {} places; is the feature `fault` on?", places.len());
     assert!(!victim_dies(&scene, back, &[]));
-    println!("{} kills at {} places, going {}", places.len(), places.len(), if back { "back" } else { "on" });
+    tell(&format!("{} places, {0} kills, going {}", places.len(), if back { "back" } else { "on" }));
     if !back {
         assert_eq!(state(&scene).await, RunState::CutOver);
         assert!(!victim_dies(&scene, true, &[]));
@@ -167,28 +181,38 @@ async fn rolled_back(shard: u32) {
         scene.assert_as(&before).await;
         point += SHARDS;
     }
-    println!("{kills} kills, each rolled back; {SHARDS} tests share the places");
+    tell(&format!("{kills} places, {kills} kills, each rolled back; {SHARDS} tests share the places"));
     assert!(kills > 20, "only {kills} places were reached; is the feature `fault` on?");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_anywhere_a_run_rolls_back_1_of_4() {
+async fn killed_anywhere_a_run_rolls_back_1_of_6() {
     rolled_back(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_anywhere_a_run_rolls_back_2_of_4() {
+async fn killed_anywhere_a_run_rolls_back_2_of_6() {
     rolled_back(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_anywhere_a_run_rolls_back_3_of_4() {
+async fn killed_anywhere_a_run_rolls_back_3_of_6() {
     rolled_back(2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_anywhere_a_run_rolls_back_4_of_4() {
+async fn killed_anywhere_a_run_rolls_back_4_of_6() {
     rolled_back(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_anywhere_a_run_rolls_back_5_of_6() {
+    rolled_back(4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_anywhere_a_run_rolls_back_6_of_6() {
+    rolled_back(5).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
