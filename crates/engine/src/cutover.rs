@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use bastide_catalog::Catalog;
-use bastide_plan::{LinkSurvey, Phase, Plan, Step};
+use bastide_plan::{LinkSurvey, Phase, Plan, Step, StepId};
 use bastide_sql::{Sql, join, sql};
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -43,7 +43,6 @@ pub async fn cutover(
     guard.begin(run.id).await?;
     let catalog = bastide_catalog::read(guard.client_mut()).await?;
     guard.settle().await?;
-    boundary_holds(&guard, &run.plan, &catalog, listener).await?;
     still_in_use(&guard, &run.plan, listener).await?;
     go_on(guard, place, run, Some(catalog), listener).await
 }
@@ -78,6 +77,7 @@ pub(crate) async fn go_on(
             )
             .await;
             return Err(match undone {
+                Ok(_) if matches!(cause, EngineError::Crossing(_)) => cause,
                 Ok(_) => EngineError::RolledBack(Box::new(cause)),
                 Err(error) => {
                     EngineError::RollbackFailed { cause: Box::new(cause), rollback: Box::new(error) }
@@ -102,7 +102,19 @@ async fn carry_out(
     run: &RunRecord,
     listener: Listener<'_>,
 ) -> Result<bastide_verify::Verdict, EngineError> {
-    run_steps(guard, place, run.id, Phase::Cutover, listener).await?;
+    // First what only looks at rows again; then whether the boundary holds on the rows there are; then what binds.
+    let looks_again = |step: &Step| matches!(step, Step::InferTenants(_) | Step::Backfill(_));
+    let first: Vec<StepId> = run
+        .plan
+        .steps_of(Phase::Cutover)
+        .filter(|planned| looks_again(&planned.step))
+        .map(|p| p.id.clone())
+        .collect();
+    run_steps(guard, place, run.id, Phase::Cutover, |step| first.contains(step), listener).await?;
+    let catalog = bastide_catalog::read(guard.client_mut()).await?;
+    guard.settle().await?;
+    boundary_holds(guard, &run.plan, &catalog, listener).await?;
+    run_steps(guard, place, run.id, Phase::Cutover, |step| !first.contains(step), listener).await?;
     validation::verify(guard, place, &run.plan, Phase::Cutover, listener).await
 }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bastide_catalog::Catalog;
-use bastide_plan::{Phase, Plan};
+use bastide_plan::{Phase, Plan, StepId};
 use bastide_verify::Verdict;
 use uuid::Uuid;
 
@@ -147,10 +147,12 @@ impl<'a> Course<'a> {
             Phase::Analysis => phases::analysis::run(self).await?,
             Phase::Validation => self.verdict = Some(phases::validation::run(self).await?),
             Phase::Preflight | Phase::Assignment | Phase::Optimisation | Phase::Cutover => {
-                run_steps(&mut self.guard, &self.options.place, self.run, phase, self.listener).await?;
+                run_steps(&mut self.guard, &self.options.place, self.run, phase, |_| true, self.listener)
+                    .await?;
             }
             Phase::Policies => {
-                run_steps(&mut self.guard, &self.options.place, self.run, phase, self.listener).await?;
+                run_steps(&mut self.guard, &self.options.place, self.run, phase, |_| true, self.listener)
+                    .await?;
                 crate::app_login::give_password(self).await?;
             }
         }
@@ -207,11 +209,12 @@ pub(crate) async fn run_steps(
     place: &Place,
     run: Uuid,
     phase: Phase,
+    which: impl Fn(&StepId) -> bool,
     listener: Listener<'_>,
 ) -> Result<(), EngineError> {
     let steps = journal::read_steps(guard.client(), run).await?;
     let mut runner = Runner { guard, run, patience: place.patience, listener };
-    for step in steps.iter().filter(|step| step.phase == phase) {
+    for step in steps.iter().filter(|step| step.phase == phase && which(&step.id)) {
         runner.forward(step).await?;
     }
     Ok(())

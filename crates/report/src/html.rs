@@ -132,3 +132,38 @@ fn left_to_do(report: &Report<'_>, summary: &Summary) -> Markup {
         @if items.is_empty() { p.calm { "Nothing." } } @else { ul.todo { @for item in &items { li { (item) } } } }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bastide_record::{Outcome, RunState, Verdict};
+
+    use crate::{Report, sample};
+
+    fn page(state: RunState, verdict: Option<&Verdict>) -> String {
+        let (run, steps) = (sample::run(state), sample::steps());
+        super::html(&Report { run: &run, steps: &steps, verdict, held: &[("public.orders".to_owned(), 3)] })
+    }
+
+    #[test]
+    fn a_name_from_the_database_cannot_become_markup() {
+        let page = page(RunState::CutOver, None);
+        assert!(!page.contains(sample::HOSTILE), "the table's name is escaped");
+        assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "and still shown");
+        assert!(!page.contains("<script") && !page.contains("http"), "no script, nothing fetched");
+    }
+
+    #[test]
+    fn it_says_isolated_only_when_it_was_proved() {
+        let held = sample::verdict(Outcome::Held);
+        let breached = sample::verdict(Outcome::Breached { how: "saw 12 rows".to_owned() });
+        assert!(page(RunState::CutOver, Some(&held)).contains(">Isolated<"));
+        assert!(page(RunState::PendingCutover, Some(&held)).contains(">Pending cutover<"));
+        assert!(page(RunState::CutOver, None).contains(">Not verified<"));
+        let bad = page(RunState::CutOver, Some(&breached));
+        assert!(
+            bad.contains(">Not isolated<")
+                && bad.contains("saw 12 rows")
+                && bad.contains("SELECT count(*) FROM orders;")
+        );
+    }
+}

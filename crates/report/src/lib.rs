@@ -4,6 +4,8 @@
 mod html;
 mod numbers;
 mod plan_text;
+#[cfg(test)]
+mod sample;
 mod summary;
 mod text;
 mod verdict_text;

@@ -86,3 +86,25 @@ pub fn open_questions<'a>(questions: impl IntoIterator<Item = &'a Question>) -> 
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::sample;
+
+    #[test]
+    fn a_plan_with_its_open_questions() {
+        insta::assert_snapshot!(super::plan(&sample::plan()), @r#"
+        database  shop
+         tenants  the rows of public.shops (id uuid)
+          scoped  2: public.orders, public.shops
+          closed  1: public."<script>alert(1)</script>"
+            rows  1,200 get a tenant on evidence, 4 conflict, 6 nothing reaches; 3 links would cross
+           steps  none: nothing to do
+            note  public.daily is not granted
+
+        open  links:public.orders
+              Rows of public.orders reference rows of another tenant.
+              choices: hold_aside (default: hold_aside)
+        "#);
+    }
+}

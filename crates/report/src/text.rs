@@ -101,3 +101,28 @@ pub(crate) fn aligned(lines: &[(String, String)]) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use bastide_record::{Outcome, RunState};
+
+    use crate::{Report, sample};
+
+    #[test]
+    fn a_run_on_one_screen() {
+        let (run, steps) = (sample::run(RunState::PendingCutover), sample::steps());
+        let verdict = sample::verdict(Outcome::Held);
+        let held = [("public.orders".to_owned(), 3)];
+        let report = Report { run: &run, steps: &steps, verdict: Some(&verdict), held: &held };
+        insta::assert_snapshot!(super::text(&report), @r"
+        database  shop
+             run  00000000-0000-0000-0000-000000000000  pending cutover
+          tables  2 scoped, 0 shared, 1 closed
+            rows  1,200 assigned on evidence, 10 in quarantine, 3 held aside
+           steps  1, longest lock that made writers wait 4 ms
+          probes  2 held, 0 breached, 0 untested, as bastide_app
+        findings  none
+            time  assignment 12.3 s, policies 200 ms
+        ");
+    }
+}

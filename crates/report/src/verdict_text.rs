@@ -52,3 +52,31 @@ pub fn verdict(verdict: &Verdict) -> String {
     ));
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use bastide_record::Outcome;
+
+    use crate::sample;
+
+    #[test]
+    fn a_breach_comes_with_what_shows_it_again() {
+        let breached = sample::verdict(Outcome::Breached { how: "saw 12 rows of another tenant".to_owned() });
+        insta::assert_snapshot!(super::verdict(&breached), @r"
+        BST-023 info: public.orders: the unique key spans tenants
+        BREACHED select public.orders (context: none): saw 12 rows of another tenant
+                SELECT count(*) FROM orders;
+        not isolated: 2 scoped tables, 0 open findings, 1 of 2 probes held, 1 breached
+        ");
+    }
+
+    #[test]
+    fn what_was_not_tested_says_why() {
+        let untested = sample::verdict(Outcome::Untested { why: "the table is empty".to_owned() });
+        insta::assert_snapshot!(super::verdict(&untested), @r"
+        BST-023 info: public.orders: the unique key spans tenants
+        untested 1: the table is empty
+        isolated: 2 scoped tables, 0 open findings, 1 of 2 probes held, 0 breached
+        ");
+    }
+}

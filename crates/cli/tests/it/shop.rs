@@ -51,14 +51,32 @@ async fn the_legacy_shop_there_and_back() {
     assert_eq!(db.query_one_text(given).await, "true");
     db.execute("DELETE FROM orders WHERE number = 'S-new'").await;
 
+    // A new customer has no order yet, so nothing says whose he is; by cutover his order does, and both stay.
+    db.execute(
+        "SET ROLE shop_legacy; INSERT INTO customers (email, name) VALUES ('new@mail.example', 'New')",
+    )
+    .await;
+    db.execute("SET ROLE shop_legacy; INSERT INTO orders (merchant_id, customer_id, number, currency) SELECT m.id, c.id, 'S-first', m.currency FROM merchants m, customers c WHERE m.slug = 'nordlicht-kaffee' AND c.email = 'new@mail.example'").await;
+    let quarantined = "SELECT (c.tenant_id = m.id)::text FROM customers c, merchants m WHERE c.email = 'new@mail.example' AND m.slug = 'nordlicht-kaffee'";
+    assert_eq!(db.query_one_text(quarantined).await, "false");
+
     bastide.run(&["rls", "validate"]).expect(0);
     let cut = bastide.run(&["rls", "cutover", "--yes", "--format", "json"]).expect(0).json();
     assert!(cut["rows_held"].as_u64().unwrap() > 0, "rows of crossing links are held aside: {cut:#}");
     bastide.run(&["rls", "validate"]).expect(0);
+    assert_eq!(db.query_one_text(quarantined).await, "true", "his order said whose he is");
+    assert_eq!(db.query_one_text("SELECT count(*)::text FROM orders WHERE number = 'S-first'").await, "1");
     bastide.run(&["rls", "status"]).expect(0);
     bastide.run(&["rls", "report"]).expect(0);
     bastide.run(&["rls", "rollback", "--yes"]).expect(0);
 
+    // What was written since is kept; without it, everything is as before.
+    let kept = "SELECT count(*)::text FROM orders o JOIN customers c ON c.id = o.customer_id WHERE number = 'S-first' AND email = 'new@mail.example'";
+    assert_eq!(db.query_one_text(kept).await, "1");
+    db.execute(
+        "DELETE FROM orders WHERE number = 'S-first'; DELETE FROM customers WHERE email = 'new@mail.example'",
+    )
+    .await;
     assert_eq!(db.schema_dump().await, dump, "the schema is as it was");
     let after = db.fingerprints_of(&columns).await;
     assert_eq!(after, rows, "{}", diff(&rows, &after));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bastide_catalog::{Catalog, Table, TableKind};
-use bastide_sql::{Ident, QualifiedName};
+use bastide_sql::{Ident, Literal, QualifiedName, Sql, sql};
 
 use super::render::{descends, layout};
 use crate::{TenantColumn, TenantRoot};
@@ -27,6 +27,8 @@ pub struct Node {
     pub root: bool,
     /// The tenant column, where the catalog has it; the root's key for the root.
     pub tenant: Option<Ident>,
+    /// With [`Graph::reopen`]: the quarantine tenant, whose rows count as open again.
+    pub reopened: Option<Sql>,
     /// What identifies a row; empty for a table without a key.
     pub key: Vec<Ident>,
     /// Every column but the tenant column (the root keeps its key), in the catalog's order.
@@ -55,6 +57,16 @@ pub struct Link {
 }
 
 impl Graph {
+    /// The same, but rows in quarantine are open again: what was written since they went there may say whose they are.
+    #[must_use]
+    pub fn reopen(mut self, quarantine: &str) -> Self {
+        let tenant = sql!("{}::{}", Literal::text(quarantine), self.root.key_type);
+        for node in self.nodes.iter_mut().filter(|node| node.scoped) {
+            node.reopened = Some(tenant.clone());
+        }
+        self
+    }
+
     /// `scoped` may name a partitioned table or its leaves; leaves follow the table they belong to. A tenant column
     /// that `catalog` does not have yet counts as absent.
     #[must_use]
@@ -97,6 +109,7 @@ impl Graph {
             table: table.name.clone(),
             scoped: column.is_some(),
             root: is_root,
+            reopened: None,
             key: table.row_key().map(|key| key.columns.clone()).unwrap_or_default(),
             original_columns: table
                 .columns

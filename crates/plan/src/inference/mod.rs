@@ -29,7 +29,7 @@ pub use hold::{HeldLayout, HoldAsideScripts, collisions, hold_aside};
 pub use measure::{
     LinkMeasure, SurveyScript, TableMeasure, UsageMeasure, crossing_counts, survey_script, usage_script,
 };
-pub use record::{assign_script, declare_script, row_key};
+pub use record::{REOPENING, assign_script, declare_script, row_key, rules_of_pass};
 
 use bastide_sql::{Sql, sql};
 

@@ -3,7 +3,7 @@
 use bastide_sql::{Ident, Literal, QualifiedName, Sql, join, sql};
 
 use super::{
-    Graph,
+    Graph, Node,
     render::{Dollar, relation, search_path, work},
     rounds,
 };
@@ -11,12 +11,16 @@ use super::{
 /// Rule ids of different passes of one run are this far apart.
 const PASS: usize = 1_000_000;
 
+/// The pass that looks at quarantine again, when cutover begins: what nothing said then, rows written since may say.
+pub const REOPENING: u32 = 3;
+
 /// What a new root's rules have for a path: nothing led there but the operator's word.
 const DECLARED: &str = "declared by --new-tenant-root";
 
 /// Every row whose tenant column is NULL gets one line in `bastide.assignment`, in physical order; `quarantine` receives
 /// what no evidence settles. `pass` (from 1) keeps the rule ids of one run's passes apart; a pass that finds no NULL is
-/// over at once. Runs after [`prelude`](super::prelude).
+/// over at once. Of a graph with quarantine reopened, only rows that evidence settles now are recorded. Runs after
+/// [`prelude`](super::prelude).
 #[must_use]
 pub fn assign_script(graph: &Graph, quarantine: Option<&str>, pass: u32) -> Vec<Sql> {
     let open: Vec<usize> = graph.scoped().filter(|(_, node)| !node.root).map(|(n, _)| n).collect();
@@ -118,24 +122,38 @@ fn insert_rules(graph: &Graph, n: usize, base: usize) -> Sql {
     sql!(
         "INSERT INTO bastide.rule (run_id, id, relation, kind, path)
 SELECT current_setting('bastide.run')::uuid, v.id, {}, v.kind, v.path
-FROM (SELECT DISTINCT {} AS id FROM {} AS x) AS f JOIN {} ON v.id = f.id ORDER BY v.id",
+FROM (SELECT DISTINCT {} AS id FROM {} AS x{}) AS f JOIN {} ON v.id = f.id ORDER BY v.id",
         relation(&graph.nodes[n].table),
         rule_id(graph, n, base),
         work(n),
+        recorded(&graph.nodes[n]),
         rules(graph, n, base)
     )
+}
+
+/// Which rows `x` of a work table are recorded: all, unless they are in quarantine already and stay there.
+fn recorded(node: &Node) -> Sql {
+    if node.reopened.is_some() { sql!(" WHERE x.tenant IS NOT NULL AND NOT x.conflict") } else { sql!("") }
+}
+
+/// The rule ids of one pass: above the first, up to the second.
+#[must_use]
+pub fn rules_of_pass(pass: u32) -> (usize, usize) {
+    let base = usize::try_from(pass.saturating_sub(1)).unwrap_or(0) * PASS;
+    (base, base + PASS)
 }
 
 fn insert_assignments(graph: &Graph, n: usize, base: usize, quarantine: Option<&str>) -> Sql {
     let node = &graph.nodes[n];
     let rows = sql!(
         "SELECT x.rid, {} AS key, CASE WHEN x.conflict OR x.tenant IS NULL THEN {} ELSE x.tenant END AS tenant, {} AS rule
-  FROM {} AS x JOIN ONLY {} AS t ON t.ctid = x.rid",
+  FROM {} AS x JOIN ONLY {} AS t ON t.ctid = x.rid{}",
         row_key(&Ident::constant("t"), &node.key, &node.original_columns),
         quarantine.map_or_else(Literal::null, Literal::text),
         rule_id(graph, n, base),
         work(n),
-        node.table
+        node.table,
+        recorded(node)
     );
     // Rows without a key that are equal in every original column have the same references, so the same evidence.
     let rows = if node.key.is_empty() {

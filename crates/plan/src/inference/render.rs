@@ -177,15 +177,24 @@ impl Node {
     /// ` AND …` that holds for rows whose tenant is open.
     pub(crate) fn open(&self, alias: &Sql) -> Sql {
         match &self.tenant {
-            Some(column) => sql!(" AND {}.{} IS NULL", alias, column),
+            Some(column) => match &self.reopened {
+                Some(quarantine) => {
+                    sql!(" AND ({}.{} IS NULL OR {}.{} = {})", alias, column, alias, column, quarantine)
+                }
+                None => sql!(" AND {}.{} IS NULL", alias, column),
+            },
             None => sql!(""),
         }
     }
 
     /// ` AND …` that holds for rows whose tenant is a fact; only for nodes with a tenant column.
     pub(crate) fn settled(&self, alias: &Sql) -> Sql {
-        match &self.tenant {
-            Some(column) if !self.root => sql!(" AND {}.{} IS NOT NULL", alias, column),
+        match (&self.tenant, &self.reopened) {
+            (Some(column), Some(quarantine)) => {
+                // The root's own quarantine row is no evidence either.
+                sql!(" AND {}.{} IS NOT NULL AND {}.{} <> {}", alias, column, alias, column, quarantine)
+            }
+            (Some(column), None) if !self.root => sql!(" AND {}.{} IS NOT NULL", alias, column),
             _ => sql!(""),
         }
     }

@@ -15,6 +15,7 @@ fn ident(name: &str) -> Ident {
 fn node(table: &str, root: bool, tenant: Option<&str>, columns: &[&str]) -> Node {
     let columns: Vec<Ident> = columns.iter().map(|name| ident(name)).collect();
     Node {
+        reopened: None,
         table: table.parse().unwrap(),
         scoped: true,
         root,

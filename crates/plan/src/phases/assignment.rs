@@ -8,7 +8,7 @@ use bastide_sql::{Ident, QualifiedName, Sql};
 use super::{KEEPER, Planning, is_ours, not_null};
 use crate::{
     ColumnOrigin, Phase, Step, TenantColumn,
-    inference::{Graph, assign_script, declare_script},
+    inference::{Graph, REOPENING, assign_script, declare_script},
     quarantine::first_tenant,
     steps::{
         AddTenant, AddTenantColumn, Backfill, CreateContext, CreateTenantRoot, InferTenants,
@@ -128,6 +128,26 @@ fn infer(planning: &mut Planning<'_>) {
     }
 }
 
+/// At cutover: rows that went into quarantine because nothing was known of them may be known by now, above all those the
+/// legacy application wrote since (a new customer has no order yet).
+pub(super) fn reopen_quarantine(planning: &mut Planning<'_>, phase: Phase) {
+    let Some(quarantine) = planning.quarantine.as_ref().map(|step| step.id.clone()) else { return };
+    let targets: Vec<(QualifiedName, TenantColumn)> = parents_first(planning)
+        .into_iter()
+        .filter(|(table, _)| planning.catalog.table(table).is_some_and(Table::holds_rows))
+        .collect();
+    let graph = Graph::build(&planning.catalog, planning.root(), &planning.classification.scoped());
+    let reads = graph.nodes.iter().filter(|node| node.scoped).map(|node| node.table.clone()).collect();
+    let script = assign_script(&graph.reopen(&quarantine), None, REOPENING);
+    planning.emit(phase, Step::InferTenants(InferTenants { pass: REOPENING, script, reads }));
+    for (table, column) in &targets {
+        if let Some(step) = backfill(planning, REOPENING, table, column) {
+            let step = Backfill { reopens: Some(quarantine.clone()), ..step };
+            planning.emit(phase, Step::Backfill(step));
+        }
+    }
+}
+
 fn keep_legacy_writes(planning: &mut Planning<'_>, table: QualifiedName, column: TenantColumn) {
     let Some(found) = planning.catalog.table(&table) else { return };
     // A trigger on a partitioned table is one on each partition, later ones included.
@@ -192,6 +212,7 @@ fn backfill(
             .filter(|name| *name != column.name)
             .collect(),
         reused: column.origin == ColumnOrigin::Reused,
+        reopens: None,
     })
 }
 

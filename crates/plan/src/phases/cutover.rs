@@ -22,6 +22,7 @@ use crate::{
 const PHASE: Phase = Phase::Cutover;
 
 pub(super) fn plan(planning: &mut Planning<'_>) -> Result<(), Refusal> {
+    assignment::reopen_quarantine(planning, PHASE);
     hold_rows_aside(planning);
     not_null::plan(planning, PHASE);
     let successors: Vec<(ForeignKey, Successor)> = keys::between_scoped(planning)?

@@ -19,6 +19,9 @@ pub struct Backfill {
     pub original_columns: Vec<Ident>,
     /// The column was there before: undoing puts NULL back into the rows this run filled. An added column just goes.
     pub reused: bool,
+    /// The quarantine tenant, when the pass took another look at its rows; undoing puts them back there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reopens: Option<String>,
 }
 
 impl Backfill {
@@ -27,7 +30,9 @@ impl Backfill {
     }
 
     pub(super) fn describe(&self) -> String {
-        if self.pass == 1 {
+        if self.reopens.is_some() {
+            format!("take rows of {} out of quarantine", self.table)
+        } else if self.pass == 1 {
             format!("fill {}.{}", self.table, self.column)
         } else {
             format!("fill {}.{} of rows written meanwhile", self.table, self.column)
@@ -36,7 +41,16 @@ impl Backfill {
 
     pub(super) fn forward(&self) -> Script {
         let value = sql!("found.tenant::{}", self.type_name);
-        let pending = sql!("t.{} IS NULL", self.column);
+        let pending = match &self.reopens {
+            Some(quarantine) => sql!(
+                "(t.{} IS NULL OR t.{} = {}::{})",
+                self.column,
+                self.column,
+                Literal::text(quarantine),
+                self.type_name
+            ),
+            None => sql!("t.{} IS NULL", self.column),
+        };
         self.script(&value, &pending)
     }
 
@@ -46,7 +60,12 @@ impl Backfill {
             return Script::nothing();
         }
         let ours = sql!("t.{} = found.tenant::{}", self.column, self.type_name);
-        self.script(&sql!("NULL"), &ours)
+        // NULL would not fit at this point; the passes before put it back where it belongs.
+        let before = match &self.reopens {
+            Some(quarantine) => sql!("{}::{}", Literal::text(quarantine), self.type_name),
+            None => sql!("NULL"),
+        };
+        self.script(&before, &ours)
     }
 
     fn script(&self, value: &Sql, condition: &Sql) -> Script {
@@ -76,7 +95,7 @@ impl Backfill {
         sql!(
             "WITH found AS MATERIALIZED (
     SELECT seq, key, tenant FROM bastide.assignment
-    WHERE run_id = current_setting('bastide.run')::uuid AND relation = {} AND seq > COALESCE($1::text::bigint, 0)
+    WHERE run_id = current_setting('bastide.run')::uuid AND relation = {}{} AND seq > COALESCE($1::text::bigint, 0)
     ORDER BY seq LIMIT $2::bigint
 ), changed AS (
     UPDATE ONLY {} AS t SET {} = {} FROM found
@@ -85,6 +104,7 @@ impl Backfill {
 )
 SELECT (SELECT CASE WHEN count(*) = $2::bigint THEN max(seq)::text END FROM found), (SELECT count(*) FROM changed)",
             self.relation(),
+            self.of_pass(),
             self.table,
             self.column,
             value,
@@ -107,7 +127,7 @@ SELECT (SELECT CASE WHEN count(*) = $2::bigint THEN max(seq)::text END FROM foun
       AND t.ctid < (SELECT format('(%s,0)', LEAST(beyond, 4294967295))::tid FROM span)
 ), found AS MATERIALIZED (
     SELECT DISTINCT seen.at, a.tenant FROM seen JOIN bastide.assignment AS a ON a.key->>0 = seen.hash
-    WHERE a.run_id = current_setting('bastide.run')::uuid AND a.relation = {} AND a.tenant IS NOT NULL
+    WHERE a.run_id = current_setting('bastide.run')::uuid AND a.relation = {}{} AND a.tenant IS NOT NULL
 ), changed AS (
     UPDATE ONLY {} AS t SET {} = {} FROM found
     WHERE t.ctid = found.at AND {}
@@ -118,12 +138,22 @@ SELECT (SELECT CASE WHEN beyond * current_setting('block_size')::bigint < pg_rel
             join(originals, ", "),
             self.table,
             self.relation(),
+            self.of_pass(),
             self.table,
             self.column,
             value,
             condition,
             self.relation()
         )
+    }
+
+    /// The passes that fill NULL read everything recorded; the one that reopens quarantine only what it found itself.
+    fn of_pass(&self) -> Sql {
+        if self.reopens.is_none() {
+            return sql!("");
+        }
+        let (above, up_to) = crate::inference::rules_of_pass(self.pass);
+        sql!(" AND rule > {} AND rule <= {}", above, up_to)
     }
 
     fn relation(&self) -> Literal {
@@ -151,6 +181,7 @@ mod tests {
             key: vec![(ident("Shelf"), sql!("character(3)")), (ident("no"), sql!("integer"))],
             original_columns: idents(&["Shelf", "no"]),
             reused,
+            reopens: None,
         })
     }
 
@@ -163,6 +194,7 @@ mod tests {
             key: Vec::new(),
             original_columns: idents(&["at", "What"]),
             reused,
+            reopens: None,
         })
     }
 
@@ -368,6 +400,7 @@ mod tests {
             key: vec![(ident("id"), sql!("integer"))],
             original_columns: idents(&["id"]),
             reused: false,
+            reopens: None,
         });
         assert_eq!(trial.run(&step.forward()).await.unwrap(), 1);
         assert_eq!(trial.db.query_one_text("SELECT count(tenant_id) FROM public.heir").await, "0");

@@ -1,14 +1,15 @@
 //! Every row's tenant, inferred set-wise inside the database and recorded with its evidence before any row is touched.
 
 use bastide_catalog::Catalog;
-use bastide_sql::{LockMode, QualifiedName, Sql, sql};
+use bastide_sql::{Ident, LockMode, QualifiedName, Sql, sql};
 use serde::{Deserialize, Serialize};
 
 use crate::{Script, inference};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InferTenants {
-    /// 1; the sweep after the first backfill, which settles rows still without a tenant, is 2.
+    /// 1; the sweep after the first backfill, which settles rows still without a tenant, is 2; cutover's second look at
+    /// quarantine is 3.
     pub pass: u32,
     /// From [`crate::inference`]; ends by writing `bastide.rule` and `bastide.assignment` (rows still without a tenant go to quarantine with their reason).
     pub script: Vec<Sql>,
@@ -26,6 +27,8 @@ impl InferTenants {
             "record that each row is the new root's first tenant's, as declared".to_owned()
         } else if self.pass == 1 {
             "infer whose each row is".to_owned()
+        } else if self.pass == inference::REOPENING {
+            "look at the rows in quarantine again".to_owned()
         } else {
             "infer whose the rows written meanwhile are".to_owned()
         }
@@ -43,19 +46,25 @@ impl InferTenants {
 
     /// The first pass takes what the later ones recorded with it: a backfill still to be undone reads all of it.
     pub(super) fn inverse(&self) -> Script {
-        if self.pass > 1 {
+        if self.pass == 2 {
             return Script::nothing();
         }
+        // Cutover may be undone and tried again, and then records its findings anew.
+        let range = |column: &'static str| {
+            if self.pass == 1 {
+                return sql!("");
+            }
+            let ((above, up_to), column) = (inference::rules_of_pass(self.pass), Ident::constant(column));
+            sql!(" AND {} > {} AND {} <= {}", column, above, column, up_to)
+        };
         Script {
             lock: None,
             ..Script::long(
                 LockMode::AccessShare,
                 Vec::new(),
                 vec![
-                    sql!(
-                        "DELETE FROM bastide.assignment WHERE run_id = current_setting('bastide.run')::uuid"
-                    ),
-                    sql!("DELETE FROM bastide.rule WHERE run_id = current_setting('bastide.run')::uuid"),
+                    sql!("DELETE FROM bastide.assignment WHERE run_id = current_setting('bastide.run')::uuid{}", range("rule")),
+                    sql!("DELETE FROM bastide.rule WHERE run_id = current_setting('bastide.run')::uuid{}", range("id")),
                 ],
             )
         }

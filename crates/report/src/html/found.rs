@@ -67,7 +67,7 @@ pub(super) fn links(report: &Report<'_>) -> Markup {
                 thead { tr { th { "Key" } th { "From" } th { "To" } th.n { "References" } th.n { "Crossing" } th { "For example" } } }
                 tbody { @for link in crossing { tr {
                     td { code { (link.foreign_key) } } td { code { (link.table) } } td { code { (link.references) } }
-                    td.n { (numbers::count(link.rows)) } td.n { (numbers::count(link.crossing)) } td.wide { code { (link.samples.join(" ")) } }
+                    td.n { (numbers::count(link.rows)) } td.n { (numbers::count(link.crossing)) } td.wide { code { (link.samples.join("; ")) } }
                 } } }
             } }
         }

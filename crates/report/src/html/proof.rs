@@ -2,36 +2,48 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bastide_record::{Outcome, Probe, Severity};
+use bastide_record::{Finding, Outcome, Probe, Severity};
 use maud::{Markup, html};
 
 use crate::{Report, numbers};
 
 pub(super) fn findings(report: &Report<'_>) -> Markup {
     let Some(verdict) = report.verdict else { return html! {} };
+    let (info, weak): (Vec<&Finding>, Vec<&Finding>) =
+        verdict.findings.iter().partition(|finding| finding.severity == Severity::Info);
     html! {
         h2 { "Posture" }
-        @if verdict.findings.is_empty() {
+        @if weak.is_empty() {
             p.calm { "No finding: row security, policies, grants, views, functions, keys and roles are as isolation needs them." }
-        } @else {
-            div.scroll { table {
-                thead { tr { th { "Finding" } th { "Severity" } th { "Object" } th { "What" } th { "Mend" } } }
-                tbody { @for finding in &verdict.findings { tr {
-                    td { code { (finding.id) } }
-                    td {
-                        @if finding.pending_cutover { span.pill.pending { "pending cutover" } }
-                        @else { span.{ "pill " (severity(finding.severity)) } { (severity(finding.severity)) } }
-                    }
-                    td { code { (finding.object) } } td { (finding.message) } td.wide { code { (finding.mend) } }
-                } } }
-            } }
+        } @else { (rows(&weak)) }
+        @if !info.is_empty() {
+            details {
+                summary { (numbers::counted(info.len() as u64, "thing", "things")) " to know, which isolation does not depend on" }
+                (rows(&info))
+            }
         }
+    }
+}
+
+fn rows(findings: &[&Finding]) -> Markup {
+    html! {
+        div.scroll { table {
+            thead { tr { th { "Finding" } th { "Severity" } th { "Object" } th { "What" } th { "Mend" } } }
+            tbody { @for finding in findings { tr {
+                td { code { (finding.id) } }
+                td {
+                    @if finding.pending_cutover { span.pill.pending { "pending cutover" } }
+                    @else { span.{ "pill " (severity(finding.severity)) } { (severity(finding.severity)) } }
+                }
+                td { code { (finding.object) } } td { (finding.message) } td.wide { code { (finding.mend) } }
+            } } }
+        } }
     }
 }
 
 fn severity(severity: Severity) -> &'static str {
     match severity {
-        Severity::Info => "untested",
+        Severity::Info => "info",
         Severity::Warning => "warning",
         Severity::Critical => "critical",
     }

@@ -91,7 +91,10 @@ fn an_existing_root() {
     analyze_table:public.customers
     analyze_table:public.orders
     ");
-    insta::assert_snapshot!(steps(&plan, Phase::Cutover), @"
+    insta::assert_snapshot!(steps(&plan, Phase::Cutover), @r"
+    infer_tenants:3
+    backfill:public.customers.merchant_id:3
+    backfill:public.orders.tenant_id:3
     add_tenant_foreign_key:public.orders.orders_customer_id_fkey_tenant
     validate_constraint:public.orders.orders_customer_id_fkey_tenant
     add_tenant_foreign_key:public.orders.orders_tenant_fkey

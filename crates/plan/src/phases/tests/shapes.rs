@@ -9,7 +9,7 @@ use crate::fixture::{existing, grant, ident, name, shop};
 #[test]
 fn partitions_children_and_tables_without_a_key() {
     let plan = planned(awkward(), &existing("merchants"));
-    insta::assert_snapshot!(about(&plan, "events"), @"
+    insta::assert_snapshot!(about(&plan, "events"), @r"
     add_tenant_column:public.events.tenant_id
     keep_legacy_writes:public.events
     backfill:public.events_2024.tenant_id:1
@@ -31,6 +31,8 @@ fn partitions_children_and_tables_without_a_key() {
     grant_app:public.events
     add_tenant_index:public.events.events_tenant_idx
     analyze_table:public.events
+    backfill:public.events_2024.tenant_id:3
+    backfill:public.events_2025.tenant_id:3
     add_tenant_foreign_key:public.events.events_order_id_fkey_tenant
     add_tenant_foreign_key:public.events.events_tenant_fkey
     drop_legacy_key:public.events.events_order_id_fkey
@@ -39,7 +41,7 @@ fn partitions_children_and_tables_without_a_key() {
     close_table:public.events_2025
     release_legacy_writes:public.events
     ");
-    insta::assert_snapshot!(about(&plan, "notes"), @"
+    insta::assert_snapshot!(about(&plan, "notes"), @r"
     add_tenant_column:public.notes.tenant_id
     keep_legacy_writes:public.notes
     keep_legacy_writes:public.order_notes
@@ -61,6 +63,8 @@ fn partitions_children_and_tables_without_a_key() {
     add_tenant_index:public.order_notes.order_notes_tenant_idx
     analyze_table:public.notes
     analyze_table:public.order_notes
+    backfill:public.order_notes.tenant_id:3
+    backfill:public.notes.tenant_id:3
     add_tenant_foreign_key:public.notes.notes_order_id_fkey_tenant
     validate_constraint:public.notes.notes_order_id_fkey_tenant
     add_tenant_foreign_key:public.notes.notes_tenant_fkey
@@ -135,7 +139,7 @@ fn partitions_children_and_tables_without_a_key() {
 #[test]
 fn views_are_secured_only_where_nobody_loses_them() {
     let plan = planned(awkward(), &existing("merchants"));
-    insta::assert_snapshot!(about(&plan, "order_"), @"
+    insta::assert_snapshot!(about(&plan, "order_"), @r"
     keep_legacy_writes:public.order_notes
     backfill:public.order_notes.tenant_id:1
     backfill:public.order_notes.tenant_id:2
@@ -149,6 +153,7 @@ fn views_are_secured_only_where_nobody_loses_them() {
     grant_app:public.order_totals
     add_tenant_index:public.order_notes.order_notes_tenant_idx
     analyze_table:public.order_notes
+    backfill:public.order_notes.tenant_id:3
     add_tenant_foreign_key:public.events.events_order_id_fkey_tenant
     add_tenant_foreign_key:public.items.items_order_id_fkey_tenant
     validate_constraint:public.items.items_order_id_fkey_tenant
@@ -238,7 +243,7 @@ fn foreign_keys_that_name_a_tenant_stay() {
     let fixture =
         shop().table("transfers", &["id int pk", "giver uuid -> merchants", "taker uuid -> merchants"]);
     let plan = planned(fixture, &existing("merchants"));
-    insta::assert_snapshot!(about(&plan, "transfers"), @"
+    insta::assert_snapshot!(about(&plan, "transfers"), @r"
     add_tenant_column:public.transfers.tenant_id
     keep_legacy_writes:public.transfers
     backfill:public.transfers.tenant_id:1
@@ -252,6 +257,7 @@ fn foreign_keys_that_name_a_tenant_stay() {
     grant_app:public.transfers
     add_tenant_index:public.transfers.transfers_tenant_idx
     analyze_table:public.transfers
+    backfill:public.transfers.tenant_id:3
     add_tenant_foreign_key:public.transfers.transfers_tenant_fkey
     validate_constraint:public.transfers.transfers_tenant_fkey
     close_table:public.transfers
