@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bastide_catalog::Catalog;
 use bastide_plan::{
     Step,
-    inference::{HeldLayout, collisions},
+    inference::{HeldLayout, HeldReference, collisions, orphans},
     steps::{DropLegacyKey, LegacyKey},
 };
 use bastide_sql::{Ident, QualifiedName, Sql, join, sql};
@@ -34,7 +34,7 @@ pub(crate) async fn check(
             _ => {}
         }
     }
-    misfits.extend(taken(guard, &layouts, &dropped).await?);
+    misfits.extend(taken(guard, run, &layouts, &dropped).await?);
     if misfits.is_empty() { Ok(()) } else { Err(EngineError::NotRestorable(misfits.join("; "))) }
 }
 
@@ -56,9 +56,10 @@ async fn twice(client: &Client, key: &DropLegacyKey) -> Result<Option<String>, E
     )))
 }
 
-/// Rows held aside whose key a row written since has.
+/// Rows held aside whose key a row written since has, and rows whose parent somebody deleted since.
 async fn taken(
     guard: &mut MigrationGuard,
+    run: &RunRecord,
     layouts: &[&HeldLayout],
     dropped: &[&DropLegacyKey],
 ) -> Result<Vec<String>, EngineError> {
@@ -82,6 +83,7 @@ async fn taken(
     for layout in layouts.iter().filter(|layout| held.contains(sql!("{}", layout.table).as_str())) {
         let keys = keys(&catalog, layout, dropped);
         let (prepare, queries) = collisions(layout, &keys);
+        let references = references(&catalog, run, layout, layouts);
         let client = guard.client_mut();
         // Dropped without COMMIT, so that nothing of it stays.
         let transaction = client.transaction().await.map_err(EngineError::server(DOING))?;
@@ -100,9 +102,60 @@ async fn taken(
                 ));
             }
         }
+        let (prepare, queries) = orphans(layout, &references);
+        transaction.batch_execute(&message::text(&prepare)).await.map_err(EngineError::server(DOING))?;
+        for (((parent, _), _), query) in references.iter().zip(&queries) {
+            let row = transaction.query_one(query.as_str(), &[]).await.map_err(EngineError::server(DOING))?;
+            let (count, examples): (i64, String) = (
+                row.try_get(0).map_err(EngineError::server(DOING))?,
+                row.try_get(1).map_err(EngineError::server(DOING))?,
+            );
+            if count > 0 {
+                misfits.push(format!(
+                    "{count} row(s) of {} held aside cannot come back, for the rows of {parent} they refer to were deleted since: {examples}",
+                    layout.table
+                ));
+            }
+        }
         transaction.rollback().await.map_err(EngineError::server(DOING))?;
     }
     Ok(misfits)
+}
+
+/// What rows of this table refer to. The tenant columns are left out: a row is held because its own and its parent's
+/// differ.
+fn references<'a>(
+    catalog: &Catalog,
+    run: &RunRecord,
+    layout: &HeldLayout,
+    layouts: &[&'a HeldLayout],
+) -> Vec<(HeldReference, Vec<&'a HeldLayout>)> {
+    let Some(table) = catalog.table(&layout.table) else { return Vec::new() };
+    let tenant = run.plan.tables.get(&layout.table).and_then(|decision| decision.tenant_column.as_ref());
+    let mut found: Vec<(HeldReference, Vec<&HeldLayout>)> = Vec::new();
+    for key in &table.foreign_keys {
+        let pairs: Vec<(Ident, Ident)> = key
+            .columns
+            .iter()
+            .zip(&key.referenced_columns)
+            .filter(|(column, _)| {
+                key.columns.len() == 1 || tenant.is_none_or(|tenant| tenant.name != **column)
+            })
+            .map(|(column, theirs)| (column.clone(), theirs.clone()))
+            .collect();
+        let reference = (key.references.clone(), pairs);
+        let known =
+            reference.1.iter().all(|(column, _)| layout.columns.iter().any(|(name, _)| name == column));
+        if known && !reference.1.is_empty() && !found.iter().any(|(seen, _)| *seen == reference) {
+            let parents = layouts.iter().copied().filter(|other| {
+                other.table == reference.0
+                    || catalog.table(&other.table).is_some_and(|table| table.parents.contains(&reference.0))
+            });
+            let parents = parents.collect();
+            found.push((reference, parents));
+        }
+    }
+    found
 }
 
 /// The unique keys that a row of this table has to fit when it comes back, each with the table that has it: those there

@@ -127,3 +127,29 @@ async fn rollback_refuses_while_a_row_held_aside_has_no_place_to_come_back_to() 
     scene.rollback(None).await.unwrap();
     scene.assert_as(&before).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rollback_refuses_while_a_row_held_aside_would_come_back_to_nothing() {
+    let scene = Scene::small().await;
+    scene.migrate(&scene.options().await).await.unwrap();
+    scene.cutover().await.unwrap();
+    // Order 33 is held aside and refers to customer 4, whom nothing in the live tables needs any more.
+    scene
+        .db
+        .execute(
+            "SET row_security = off; DELETE FROM lines WHERE order_id IN (SELECT id FROM orders WHERE customer_id = 4);
+             DELETE FROM orders WHERE customer_id = 4; DELETE FROM customers WHERE id = 4",
+        )
+        .await;
+    let migrated = scene.db.schema_dump().await;
+    let error = scene.rollback(None).await.unwrap_err();
+    assert!(matches!(error, EngineError::NotRestorable(_)), "{error}");
+    let said = "1 row(s) of public.orders held aside cannot come back, for the rows of public.customers they refer to were deleted since: 4";
+    assert!(error.to_string().contains(said), "{error}");
+    same_schema(&migrated, &scene.db.schema_dump().await);
+    let customer = "SET row_security = off; INSERT INTO customers (id, merchant_id, email) VALUES (4, 1, 'again@example.com')";
+    scene.db.execute(customer).await;
+    scene.rollback(None).await.unwrap();
+    let dangling = "SELECT count(*)::text FROM orders o WHERE NOT EXISTS (SELECT FROM customers c WHERE c.id = o.customer_id)";
+    assert_eq!(scene.db.query_one_text(dangling).await, "0");
+}

@@ -317,12 +317,8 @@ fn put_back(graph: &Graph, n: usize) -> [Sql; 3] {
 #[must_use]
 pub fn collisions(layout: &HeldLayout, keys: &[(QualifiedName, Vec<Ident>)]) -> (Vec<Sql>, Vec<Sql>) {
     let name = sql!("pg_temp.bastide_check");
-    let columns = layout.columns.iter().map(|(column, kind)| sql!("{} {}", column, kind));
-    let prepare = vec![
-        path_to(layout.columns.iter().map(|(_, kind)| kind)),
-        sql!("DROP TABLE IF EXISTS {}", name),
-        sql!("CREATE TEMP TABLE {} ({})", name, join(columns, ", ")),
-    ];
+    let mut prepare = vec![path_to(layout.columns.iter().map(|(_, kind)| kind))];
+    prepare.extend(like(&name, layout));
     let queries = keys.iter().map(|(table, key)| {
         let same = key.iter().map(|column| sql!("t.{} = p.{}", column, column));
         let text = key.iter().map(|column| sql!("p.{}::text", column));
@@ -336,6 +332,56 @@ FROM {} AS p WHERE EXISTS (SELECT FROM {} AS t WHERE {})",
         )
     });
     (prepare, queries.collect())
+}
+
+/// A reference of rows that are held aside, without the tenant columns: `(parent, [(column, parent's column)])`.
+pub type HeldReference = (QualifiedName, Vec<(Ident, Ident)>);
+
+/// Which held rows of `layout` would come back to nothing, because what they refer to is neither in its table nor held
+/// itself: as [`collisions`], one query per reference. `parents`: the layouts that hold each reference's parent rows.
+#[must_use]
+pub fn orphans(
+    layout: &HeldLayout,
+    references: &[(HeldReference, Vec<&HeldLayout>)],
+) -> (Vec<Sql>, Vec<Sql>) {
+    let own = sql!("pg_temp.bastide_check");
+    let mut prepare = vec![path_to(layout.columns.iter().map(|(_, kind)| kind))];
+    prepare.extend(like(&own, layout));
+    let mut queries = Vec::new();
+    for (at, ((parent, pairs), held)) in references.iter().enumerate() {
+        let same = |alias: &'static str| {
+            let alias = Sql::trusted(alias);
+            let equal: Vec<Sql> =
+                pairs.iter().map(|(mine, theirs)| sql!("{}.{} = p.{}", alias, theirs, mine)).collect();
+            sql!("{}", join(equal, " AND "))
+        };
+        let mut nowhere = vec![sql!("NOT EXISTS (SELECT FROM {} AS t WHERE {})", parent, same("t"))];
+        for (nth, other) in held.iter().enumerate() {
+            let name = sql!("pg_temp.bastide_check_{}_{}", at, nth);
+            prepare.extend(like(&name, other));
+            nowhere.push(sql!(
+                "NOT EXISTS (SELECT FROM {} AS q WHERE {})",
+                held_rows(&other.table, &name),
+                same("q")
+            ));
+        }
+        let present = pairs.iter().map(|(mine, _)| sql!("p.{} IS NOT NULL", mine));
+        let text = pairs.iter().map(|(mine, _)| sql!("p.{}::text", mine));
+        queries.push(sql!(
+            "SELECT count(*), coalesce(array_to_string((array_agg(DISTINCT left(concat_ws(', ', {}), 60)))[1:5], '; '), '')
+FROM {} AS p WHERE {} AND {}",
+            join(text, ", "),
+            held_rows(&layout.table, &own),
+            join(present, " AND "),
+            join(nowhere, " AND ")
+        ));
+    }
+    (prepare, queries)
+}
+
+fn like(name: &Sql, layout: &HeldLayout) -> [Sql; 2] {
+    let columns = layout.columns.iter().map(|(column, kind)| sql!("{} {}", column, kind));
+    [sql!("DROP TABLE IF EXISTS {}", name), sql!("CREATE TEMP TABLE {} ({})", name, join(columns, ", "))]
 }
 
 /// Nodes so that whatever is referenced comes before what references it; where keys go round, in the catalog's order.

@@ -25,7 +25,7 @@ mod rounds;
 mod tests;
 
 pub use graph::{Edge, Graph, Link, Node};
-pub use hold::{HeldLayout, HoldAsideScripts, collisions, hold_aside};
+pub use hold::{HeldLayout, HeldReference, HoldAsideScripts, collisions, hold_aside, orphans};
 pub use measure::{
     LinkMeasure, SurveyScript, TableMeasure, UsageMeasure, crossing_counts, survey_script, usage_script,
 };
