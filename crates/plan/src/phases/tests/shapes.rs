@@ -77,7 +77,7 @@ fn partitions_children_and_tables_without_a_key() {
     release_legacy_writes:public.notes
     release_legacy_writes:public.order_notes
     ");
-    insta::assert_snapshot!(about(&plan, "public.log"), @"
+    insta::assert_snapshot!(about(&plan, "public.log"), @r"
     add_tenant_column:public.log.tenant_id
     keep_legacy_writes:public.log
     backfill:public.log.tenant_id:1
@@ -91,6 +91,7 @@ fn partitions_children_and_tables_without_a_key() {
     grant_app:public.log
     add_tenant_index:public.log.log_tenant_idx
     analyze_table:public.log
+    backfill:public.log.tenant_id:3
     add_tenant_foreign_key:public.log.log_order_id_fkey_tenant
     validate_constraint:public.log.log_order_id_fkey_tenant
     add_tenant_foreign_key:public.log.log_tenant_fkey
@@ -106,13 +107,14 @@ fn partitions_children_and_tables_without_a_key() {
     protect_table:public."Categories"
     grant_app:public."Categories"
     analyze_table:public."Categories"
+    backfill:public."Categories".merchant_id:3
     add_tenant_foreign_key:public."Categories"."Categories_parent_fkey_tenant"
     validate_constraint:public."Categories"."Categories_parent_fkey_tenant"
     drop_legacy_key:public."Categories"."Categories_parent_fkey"
     close_table:public."Categories"
     release_legacy_writes:public."Categories"
     "#);
-    insta::assert_snapshot!(about(&plan, "refunds"), @"
+    insta::assert_snapshot!(about(&plan, "refunds"), @r"
     add_tenant_column:public.refunds.tenant_id
     keep_legacy_writes:public.refunds
     backfill:public.refunds.tenant_id:1
@@ -126,6 +128,7 @@ fn partitions_children_and_tables_without_a_key() {
     grant_app:public.refunds
     add_tenant_index:public.refunds.refunds_tenant_idx
     analyze_table:public.refunds
+    backfill:public.refunds.tenant_id:3
     add_tenant_foreign_key:public.refunds.refunds_item_fkey_tenant
     validate_constraint:public.refunds.refunds_item_fkey_tenant
     add_tenant_foreign_key:public.refunds.refunds_tenant_fkey
