@@ -107,7 +107,10 @@ async fn chinook_by_customer() {
     analyze_table:public.invoice
     analyze_table:public.invoice_line
     ");
-    insta::assert_snapshot!(steps(&plan, Phase::Cutover), @"
+    insta::assert_snapshot!(steps(&plan, Phase::Cutover), @r"
+    infer_tenants:3
+    backfill:public.invoice.customer_id:3
+    backfill:public.invoice_line.tenant_id:3
     add_tenant_foreign_key:public.invoice_line.invoice_line_invoice_id_fkey_tenant
     validate_constraint:public.invoice_line.invoice_line_invoice_id_fkey_tenant
     add_tenant_foreign_key:public.invoice_line.invoice_line_tenant_fkey
