@@ -68,6 +68,10 @@ SELECT current_setting('bastide.run')::uuid, v.id, v.relation, 'declared', {} FR
 /// [`prelude`](super::prelude): whoever looks a row up by this must have them, too.
 #[must_use]
 pub fn row_key(alias: &Ident, key: &[Ident], original_columns: &[Ident]) -> Sql {
+    key_of(&sql!("{}", alias), key, original_columns)
+}
+
+pub(crate) fn key_of(alias: &Sql, key: &[Ident], original_columns: &[Ident]) -> Sql {
     if key.is_empty() {
         let columns = original_columns.iter().map(|column| sql!("{}.{}", alias, column));
         sql!("jsonb_build_array('md5:' || md5(ROW({})::text))", join(columns, ", "))

@@ -178,9 +178,19 @@ impl Node {
     pub(crate) fn open(&self, alias: &Sql) -> Sql {
         match &self.tenant {
             Some(column) => match &self.reopened {
-                Some(quarantine) => {
-                    sql!(" AND ({}.{} IS NULL OR {}.{} = {})", alias, column, alias, column, quarantine)
-                }
+                // What conflicted then still does: it was no lack of evidence.
+                Some(quarantine) => sql!(
+                    " AND ({}.{} IS NULL OR {}.{} = {} AND {} NOT IN (
+    SELECT a.key FROM bastide.assignment AS a JOIN bastide.rule AS r ON r.run_id = a.run_id AND r.id = a.rule
+    WHERE a.run_id = current_setting('bastide.run')::uuid AND a.relation = {} AND r.kind = 'conflict'))",
+                    alias,
+                    column,
+                    alias,
+                    column,
+                    quarantine,
+                    super::record::key_of(alias, &self.key, &self.original_columns),
+                    relation(&self.table)
+                ),
                 None => sql!(" AND {}.{} IS NULL", alias, column),
             },
             None => sql!(""),
