@@ -58,6 +58,9 @@ pub(crate) enum Command {
     /// Row level security for a database of your own.
     #[command(subcommand)]
     Rls(Rls),
+    /// The data upgrader by itself: whose is each row, and why.
+    #[command(subcommand)]
+    Legacy(Legacy),
     /// The platform: storefront and admin API, and a page per merchant.
     Serve(ServeArgs),
     /// A completion script for your shell, on stdout.
@@ -179,6 +182,49 @@ pub(crate) enum Rls {
         /// Where the HTML goes.
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Legacy {
+    /// Infer whose each row is, and write the plan for review. Changes nothing.
+    Plan {
+        #[command(flatten)]
+        planning: Planning,
+        /// Where the plan goes [default: <state-dir>/plan.toml]. A plan that is there keeps the answers given in it.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// List only what is open.
+        #[arg(long)]
+        open: bool,
+    },
+    /// Give each row its tenant: the phases up to assignment. `rls resume` goes on from there.
+    Upgrade {
+        #[command(flatten)]
+        planning: Planning,
+        /// A reviewed plan; without it one is made, shown, and asked about.
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+        /// Print the very scripts that would run, and run none.
+        #[arg(long)]
+        dry_run: bool,
+        #[arg(long, value_enum, default_value_t = OnFailure::Rollback)]
+        on_failure: OnFailure,
+        /// How the backup is verified.
+        #[arg(long, value_enum, default_value_t = VerifyBackup::Restore)]
+        verify_backup: VerifyBackup,
+        /// You have a backup of your own, and say so.
+        #[arg(long, conflicts_with = "verify_backup")]
+        no_backup: bool,
+        #[command(flatten)]
+        yes: Yes,
+    },
+    /// Undo the upgrade, exactly.
+    Rollback {
+        #[command(flatten)]
+        run: RunId,
+        #[command(flatten)]
+        yes: Yes,
     },
 }
 

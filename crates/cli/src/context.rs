@@ -1,11 +1,11 @@
 //! What every command needs: the options, the settings file behind them, the printer, and where things are kept.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use anyhow::Context as _;
 use bastide_connect::Target;
 use bastide_engine::{Patience, Place};
-use bastide_plan::{Config, RootChoice};
+use bastide_plan::{Config, Declarations, DeclaredReference, RootChoice, Rule};
 use bastide_sql::{Ident, QualifiedName};
 use serde::Deserialize;
 
@@ -31,6 +31,14 @@ struct Settings {
     state_dir: Option<PathBuf>,
     app_role: Option<Ident>,
     listen: Option<SocketAddr>,
+    /// `[[reference]]` and `[[rule]]`: what the operator declares about whose rows are.
+    #[serde(default)]
+    reference: Vec<DeclaredReference>,
+    #[serde(default)]
+    rule: Vec<Rule>,
+    /// Answers to questions of the plan, for those that no plan file is written for.
+    #[serde(default)]
+    answers: BTreeMap<String, String>,
 }
 
 impl Context {
@@ -40,7 +48,11 @@ impl Context {
             Some(file) => {
                 let text = std::fs::read_to_string(file)
                     .map_err(|e| Unusable(format!("--config {}: {e}", file.display())))?;
-                toml::from_str(&text).map_err(|e| Unusable(format!("{}: {}", file.display(), e.message())))?
+                toml::from_str(&text).map_err(|e| {
+                    let at = e.span().map_or(0, |span| span.start);
+                    let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
+                    Unusable(format!("{}, line {line}: {}", file.display(), e.message()))
+                })?
             }
             None => Settings::default(),
         };
@@ -100,8 +112,14 @@ impl Context {
             exclude_schemas: given.exclude_schema.iter().cloned().collect(),
             exclude_tables: given.exclude_table.iter().cloned().collect(),
             accept_defaults: given.accept_defaults,
-            answers: std::collections::BTreeMap::new(),
+            declared: self.declared(),
+            answers: self.settings.answers.clone(),
         })
+    }
+
+    /// What `bastide.toml` declares about whose rows are.
+    fn declared(&self) -> Declarations {
+        Declarations { references: self.settings.reference.clone(), rules: self.settings.rule.clone() }
     }
 
     /// A run's id as typed.

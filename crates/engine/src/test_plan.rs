@@ -27,6 +27,7 @@ pub(crate) async fn empty_plan(guard: &mut MigrationGuard) -> Plan {
             exclude_schemas: Default::default(),
             exclude_tables: Default::default(),
             accept_defaults: false,
+            declared: bastide_plan::Declarations::default(),
             answers: Default::default(),
         },
         root: TenantRoot {

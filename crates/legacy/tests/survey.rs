@@ -18,6 +18,7 @@ async fn survey(db: &Database, root: RootChoice) -> Survey {
         exclude_schemas: BTreeSet::new(),
         exclude_tables: BTreeSet::new(),
         accept_defaults: true,
+        declared: bastide_plan::Declarations::default(),
         answers: BTreeMap::new(),
     };
     bastide_legacy::survey(&mut client, &catalog, &config, &|_| ()).await.unwrap()

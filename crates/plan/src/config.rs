@@ -17,6 +17,8 @@ pub struct Config {
     /// Answer every open question with its safe default.
     #[serde(default)]
     pub accept_defaults: bool,
+    #[serde(default)]
+    pub declared: crate::Declarations,
     /// Answers given in an earlier plan file, by question id.
     #[serde(default)]
     pub answers: BTreeMap<String, String>,

@@ -25,6 +25,7 @@ pub(crate) fn existing(root: &str) -> Config {
         exclude_schemas: BTreeSet::new(),
         exclude_tables: BTreeSet::new(),
         accept_defaults: false,
+        declared: crate::Declarations::default(),
         answers: BTreeMap::new(),
     }
 }

@@ -10,6 +10,7 @@
 mod access;
 pub mod classify;
 mod config;
+mod declared;
 mod file;
 #[cfg(test)]
 mod fixture;
@@ -26,6 +27,7 @@ pub mod steps;
 mod survey;
 
 pub use config::{Config, RootChoice};
+pub use declared::{Declarations, DeclaredReference, Rule};
 pub use file::{Answer, FileError, PlanFile, read_plan, write_plan};
 pub use plan::*;
 pub use planner::plan;

@@ -50,6 +50,7 @@ pub(crate) fn plan() -> Plan {
             exclude_schemas: Default::default(),
             exclude_tables: Default::default(),
             accept_defaults: false,
+            declared: bastide_plan::Declarations::default(),
             answers: BTreeMap::new(),
         },
         root: TenantRoot {

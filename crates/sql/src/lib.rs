@@ -6,11 +6,13 @@
 
 #[cfg(test)]
 mod against_server;
+mod expression;
 mod fragment;
 mod ident;
 mod literal;
 mod lock;
 
+pub use expression::{Expression, ExpressionError};
 pub use fragment::{Fragment, Joined, Sql, join, placeholders};
 pub use ident::{Ident, IdentError, QualifiedName, QualifiedNameError};
 pub use literal::Literal;

@@ -158,6 +158,7 @@ async fn migrate(context: &Context, place: &Place) -> anyhow::Result<bastide_eng
         exclude_schemas: Default::default(),
         exclude_tables: Default::default(),
         accept_defaults: true,
+        declared: bastide_plan::Declarations::default(),
         answers: Default::default(),
     };
     let progress = Progress::new(&context.printer);

@@ -2,6 +2,7 @@
 
 mod completions;
 mod demo;
+mod legacy;
 mod rls;
 mod serve;
 
@@ -16,6 +17,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Demo(args) => demo::run(&context, &args).await,
         Command::Rls(command) => rls::run(&context, command).await,
+        Command::Legacy(command) => legacy::run(&context, command).await,
         Command::Serve(args) => serve::run(&context, &args).await,
         Command::Completions { shell } => completions::run(&context, shell),
     }

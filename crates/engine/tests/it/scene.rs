@@ -155,6 +155,7 @@ pub(crate) fn config() -> Config {
         exclude_schemas: Default::default(),
         exclude_tables: Default::default(),
         accept_defaults: true,
+        declared: bastide_plan::Declarations::default(),
         answers: Default::default(),
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use toml::Spanned;
 
 use super::{Answer, FileError, PlanFile};
-use crate::{Config, Database, PLAN_FORMAT, RootChoice, StepId};
+use crate::{Config, Database, Declarations, PLAN_FORMAT, RootChoice, StepId};
 
 /// # Errors
 /// When the text is no plan, or an answer is none of its question's choices; each names the line.
@@ -44,6 +44,7 @@ pub fn read_plan(text: &str) -> Result<PlanFile, FileError> {
             exclude_schemas: file.config.exclude_schemas,
             exclude_tables: file.config.exclude_tables,
             accept_defaults: file.config.accept_defaults,
+            declared: file.config.declared,
             answers: answers.iter().map(|given| (given.question.clone(), given.answer.clone())).collect(),
         },
         answers,
@@ -129,6 +130,8 @@ struct Decisions {
     app_role: Ident,
     #[serde(default)]
     accept_defaults: bool,
+    #[serde(default)]
+    declared: Declarations,
     #[serde(default)]
     exclude_schemas: BTreeSet<Ident>,
     #[serde(default)]

@@ -2,7 +2,10 @@
 
 use std::fmt::{Display, Write};
 
-use crate::{ColumnOrigin, LinkSurvey, Plan, PlannedStep, Question, RootChoice, TableDecision, TableSurvey};
+use crate::{
+    ColumnOrigin, Declarations, LinkSurvey, Plan, PlannedStep, Question, RootChoice, TableDecision,
+    TableSurvey,
+};
 
 /// The whole file.
 #[must_use]
@@ -94,6 +97,8 @@ fn write_decisions(out: &mut Toml, plan: &Plan) {
         &plan.config.exclude_tables.iter().map(ToString::to_string).collect::<Vec<_>>(),
     );
 
+    write_declarations(out, &plan.config.declared);
+
     out.section("[root]");
     out.text("table", &plan.root.table);
     out.text("key", plan.root.key.as_str());
@@ -107,6 +112,25 @@ fn write_decisions(out: &mut Toml, plan: &Plan) {
         out.text("id", &tenant.id);
         out.text("name", &tenant.name);
     }
+}
+
+/// As they stand in `bastide.toml`, under `[config.declared]`.
+fn write_declarations(out: &mut Toml, declared: &Declarations) {
+    #[derive(serde::Serialize)]
+    struct File<'a> {
+        config: Section<'a>,
+    }
+    #[derive(serde::Serialize)]
+    struct Section<'a> {
+        declared: &'a Declarations,
+    }
+    if *declared == Declarations::default() {
+        return;
+    }
+    // Tables of strings and lists always are values of TOML.
+    let Ok(text) = toml::to_string(&File { config: Section { declared } }) else { return };
+    out.blank();
+    out.text.push_str(&text);
 }
 
 fn write_table(out: &mut Toml, decision: &TableDecision) {

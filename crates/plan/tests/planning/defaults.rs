@@ -15,6 +15,7 @@ fn accepting(root: RootChoice) -> Config {
         exclude_schemas: Default::default(),
         exclude_tables: Default::default(),
         accept_defaults: true,
+        declared: bastide_plan::Declarations::default(),
         answers: BTreeMap::new(),
     }
 }

@@ -18,7 +18,8 @@ pub(crate) async fn run(
     if file.exists() {
         let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         // Answers already given are the operator's word; a plan made again keeps them.
-        config.answers = read_plan(&text).with_context(|| file.display().to_string())?.config.answers;
+        let given = read_plan(&text).with_context(|| file.display().to_string())?.config.answers;
+        config.answers.extend(given);
     }
     let target = context.target()?;
     let progress = Progress::new(&context.printer);

@@ -1,0 +1,17 @@
+//! `bastide legacy …`: the data upgrader by itself. It plans, runs and undoes through the same engine and journal as `rls`.
+
+mod upgrade;
+
+use super::rls;
+use crate::{args::Legacy, context::Context, exit::Exit};
+
+pub(crate) async fn run(context: &Context, command: Legacy) -> anyhow::Result<Exit> {
+    match command {
+        Legacy::Plan { planning, output, open } => rls::plan(context, &planning, output, open).await,
+        Legacy::Upgrade { planning, plan, dry_run, on_failure, verify_backup, no_backup, yes } => {
+            let how = upgrade::How { dry_run, on_failure, verify_backup, no_backup, yes };
+            upgrade::run(context, &planning, plan, how).await
+        }
+        Legacy::Rollback { run, yes } => rls::rollback(context, &run, None, yes).await,
+    }
+}
