@@ -1,17 +1,22 @@
 //! What every command needs: the options, the settings file behind them, the printer, and where things are kept.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use bastide_connect::Target;
 use bastide_engine::{Patience, Place};
-use bastide_plan::{Config, Declarations, DeclaredReference, RootChoice, Rule};
+use bastide_plan::{Config, Declarations, DeclaredReference, NewTenants, RootChoice, Rule};
 use bastide_sql::{Ident, QualifiedName};
 use serde::Deserialize;
 
 use crate::{
     args::{Global, Planning},
     exit::Unusable,
+    keys,
     printer::Printer,
     state::StateDir,
 };
@@ -31,11 +36,13 @@ struct Settings {
     state_dir: Option<PathBuf>,
     app_role: Option<Ident>,
     listen: Option<SocketAddr>,
-    /// `[[reference]]` and `[[rule]]`: what the operator declares about whose rows are.
+    /// `[[reference]]`, `[[rule]]` and `[new_tenants]`: what the operator declares about whose rows are.
     #[serde(default)]
     reference: Vec<DeclaredReference>,
     #[serde(default)]
     rule: Vec<Rule>,
+    #[serde(default)]
+    new_tenants: NewTenants,
     /// Answers to questions of the plan, for those that no plan file is written for.
     #[serde(default)]
     answers: BTreeMap<String, String>,
@@ -112,14 +119,20 @@ impl Context {
             exclude_schemas: given.exclude_schema.iter().cloned().collect(),
             exclude_tables: given.exclude_table.iter().cloned().collect(),
             accept_defaults: given.accept_defaults,
-            declared: self.declared(),
+            declared: self.declared()?,
             answers: self.settings.answers.clone(),
         })
     }
 
     /// What `bastide.toml` declares about whose rows are.
-    fn declared(&self) -> Declarations {
-        Declarations { references: self.settings.reference.clone(), rules: self.settings.rule.clone() }
+    fn declared(&self) -> anyhow::Result<Declarations> {
+        let mut declared = Declarations {
+            references: self.settings.reference.clone(),
+            rules: self.settings.rule.clone(),
+            new_tenants: self.settings.new_tenants.clone(),
+        };
+        keys::read(&mut declared, self.global.config.as_deref().and_then(Path::parent))?;
+        Ok(declared)
     }
 
     /// A run's id as typed.

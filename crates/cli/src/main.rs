@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod context;
 mod exit;
+mod keys;
 mod printer;
 mod progress;
 mod state;

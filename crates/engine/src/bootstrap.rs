@@ -49,6 +49,10 @@ pub(crate) async fn undo(guard: &mut MigrationGuard) -> Result<Option<String>, E
     let mut message = vec![
         sql!("BEGIN"),
         sql!("TRUNCATE bastide.rule, bastide.assignment, bastide.scope"),
+        // A run of an older binary has no such table.
+        sql!(
+            "DO $$ BEGIN IF to_regclass('bastide.given') IS NOT NULL THEN TRUNCATE bastide.given; END IF; END $$"
+        ),
         sql!("REASSIGN OWNED BY bastide_owner TO CURRENT_USER"),
         sql!("DROP OWNED BY bastide_owner"),
         sql!("REVOKE ALL ON SCHEMA bastide FROM PUBLIC"),

@@ -107,7 +107,9 @@ impl EngineError {
             | Self::OtherDatabase { .. }
             | Self::OpenQuestions { .. }
             | Self::Refused(_)
-            | Self::Survey(bastide_legacy::SurveyError::Refused(_))
+            | Self::Survey(
+                bastide_legacy::SurveyError::Refused(_) | bastide_legacy::SurveyError::Rule { .. },
+            )
             | Self::NoRun
             | Self::NoSuchRun(_)
             | Self::SchemaTaken

@@ -31,6 +31,9 @@ pub async fn finish(target: &Target, id: Option<Uuid>) -> Result<RunRecord, Engi
         sql!("BEGIN"),
         sql!("DELETE FROM bastide.journal WHERE run_id = current_setting('bastide.run')::uuid"),
         sql!("DELETE FROM bastide.assignment WHERE run_id = current_setting('bastide.run')::uuid"),
+        sql!(
+            "DO $$ BEGIN IF to_regclass('bastide.given') IS NOT NULL THEN DELETE FROM bastide.given WHERE run_id = current_setting('bastide.run')::uuid; END IF; END $$"
+        ),
         sql!("DELETE FROM bastide.rule WHERE run_id = current_setting('bastide.run')::uuid"),
         sql!("DELETE FROM bastide.held WHERE run_id = current_setting('bastide.run')::uuid"),
         sql!("UPDATE bastide.run SET before = NULL WHERE id = current_setting('bastide.run')::uuid"),

@@ -61,6 +61,15 @@ CREATE TABLE IF NOT EXISTS bastide.assignment (
     PRIMARY KEY (run_id, relation, seq)
 );
 
+-- Keys and tenants that rules gave in files.
+CREATE TABLE IF NOT EXISTS bastide.given (
+    run_id      uuid NOT NULL,
+    rule        text NOT NULL,
+    key         jsonb NOT NULL,            -- as assignment.key
+    tenant      text NOT NULL,
+    PRIMARY KEY (run_id, rule, key)
+);
+
 CREATE TABLE IF NOT EXISTS bastide.held (
     run_id      uuid NOT NULL,
     seq         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

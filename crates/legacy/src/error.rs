@@ -1,6 +1,7 @@
 //! What can stop a survey.
 
 use bastide_plan::Refusal;
+use bastide_sql::QualifiedName;
 use tokio_postgres::error::SqlState;
 
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,9 @@ pub enum SurveyError {
     Locked { what: String, seconds: u32 },
     #[error("could not {what}: {}", server_message(source))]
     Server { what: String, source: tokio_postgres::Error },
+    /// The operator's own expression or file.
+    #[error("[[rule]] {rule} (of {table}): {said}; mend it in bastide.toml and try again")]
+    Rule { rule: String, table: QualifiedName, said: String },
     /// Classification asks again for what it was told.
     #[error("could not classify the tables: the use of {tables} was measured and is asked for again")]
     Circular { tables: String },
@@ -32,6 +36,19 @@ impl SurveyError {
             } else {
                 Self::Server { what, source }
             }
+        }
+    }
+}
+
+impl SurveyError {
+    /// For `map_err`: the server refused what a rule says. Time and locks are not the rule's fault.
+    pub(crate) fn of_rule(rule: &str, table: &QualifiedName) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        let (rule, table) = (rule.to_owned(), table.clone());
+        move |error| match error.code() {
+            Some(&SqlState::LOCK_NOT_AVAILABLE | &SqlState::QUERY_CANCELED) | None => {
+                Self::during(format!("try the rule {rule}"))(error)
+            }
+            Some(_) => Self::Rule { rule, table, said: server_message(&error) },
         }
     }
 }

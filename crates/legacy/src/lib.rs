@@ -4,7 +4,9 @@
 //! happens in one transaction that is rolled back. Deciding is the planner's work.
 
 mod error;
+mod proposals;
 mod quarantine;
+mod rules;
 mod survey;
 
 pub use error::SurveyError;

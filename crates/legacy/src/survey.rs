@@ -11,10 +11,10 @@ use bastide_plan::{
 use bastide_sql::{QualifiedName, Sql, sql};
 use tokio_postgres::{Client, Transaction};
 
-use crate::{SurveyError, error::LOCK_TIMEOUT_SECONDS, quarantine};
+use crate::{SurveyError, error::LOCK_TIMEOUT_SECONDS, proposals, quarantine, rules};
 
 /// Called with one line about what is being looked at.
-type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
+pub(crate) type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 /// Reads, and changes nothing. Takes no lock that a reader or a writer would wait for; its snapshot holds back vacuum
 /// while it runs. Needs a login that row security does not filter: with one it fails rather than count less.
@@ -46,12 +46,15 @@ async fn read(
 ) -> Result<Survey, SurveyError> {
     let mut usage = BTreeMap::new();
     let mut classification = classify(catalog, config, &usage)?;
+    let root_type = &classification.root.key_type;
+    rules::bring_keys(transaction, catalog, root_type, &config.declared).await?;
     while !classification.wanted.is_empty() {
-        measure_usage(transaction, catalog, &classification, &mut usage, progress).await?;
+        measure_usage(transaction, catalog, config, &classification, &mut usage, progress).await?;
         classification = classify(catalog, config, &usage)?;
     }
     let root = &classification.root;
-    let graph = Graph::build(catalog, root, &classification.scoped());
+    let graph =
+        Graph::build(catalog, root, &classification.scoped()).surveyed().declare(catalog, &config.declared);
     let script = inference::survey_script(&graph);
     let mut survey = Survey { usage, ..Survey::default() };
     if root.new {
@@ -62,6 +65,7 @@ async fn read(
         }
         return Ok(survey);
     }
+    survey.rules = rules::measure(transaction, &graph, &config.declared, progress).await?;
     prepare(transaction, &script, progress).await?;
     for table in &script.tables {
         progress(&format!("counting {}", table.table));
@@ -75,6 +79,7 @@ async fn read(
         progress(&format!("following {} of {}", link.link.foreign_key, link.link.table));
         survey.links.push(measure_link(transaction, link).await?);
     }
+    proposals::find(transaction, catalog, config, &classification, &graph, &mut survey, progress).await?;
     survey.quarantine_refused = quarantine::refused(transaction, catalog, &classification).await?;
     Ok(survey)
 }
@@ -83,6 +88,7 @@ async fn read(
 async fn measure_usage(
     transaction: &mut Transaction<'_>,
     catalog: &Catalog,
+    config: &Config,
     classification: &Classification,
     usage: &mut BTreeMap<QualifiedName, Usage>,
     progress: Progress<'_>,
@@ -92,7 +98,9 @@ async fn measure_usage(
         return Err(SurveyError::Circular { tables });
     }
     let what = "measure how shared tables are used";
-    let graph = Graph::build(catalog, &classification.root, &classification.scoped());
+    let graph = Graph::build(catalog, &classification.root, &classification.scoped())
+        .surveyed()
+        .declare(catalog, &config.declared);
     let round = transaction.savepoint("bastide_usage").await.map_err(SurveyError::during(what))?;
     prepare(&round, &inference::survey_script(&graph), progress).await?;
     for measure in inference::usage_script(&graph, catalog, &classification.wanted) {

@@ -27,11 +27,11 @@ pub mod steps;
 mod survey;
 
 pub use config::{Config, RootChoice};
-pub use declared::{Declarations, DeclaredReference, Rule};
+pub use declared::{Declarations, DeclaredReference, GivenKey, GivenKeys, NewTenants, Rule};
 pub use file::{Answer, FileError, PlanFile, read_plan, write_plan};
 pub use plan::*;
 pub use planner::plan;
-pub use quarantine::quarantine;
+pub use quarantine::{proposed, quarantine, slug_column};
 pub use refusal::Refusal;
 pub use script::{Mode, Script};
 pub use steps::{Step, StepId};

@@ -6,10 +6,10 @@ use bastide_catalog::{Catalog, Fingerprint};
 use bastide_sql::QualifiedName;
 
 use crate::{
-    Class, ColumnOrigin, Config, Database, PLAN_FORMAT, Plan, Question, Refusal, Survey, TableDecision,
-    TenantColumn, TenantRoot,
+    Class, ColumnOrigin, Config, Database, PLAN_FORMAT, Plan, Proposal, Question, Refusal, Survey,
+    TableDecision, TenantColumn, TenantRoot,
     classify::{Classification, answer, classify},
-    notes, obstacles,
+    declared, notes, obstacles,
     phases::{Planning, needs_inference, plan_all},
     quarantine,
     refusal::thousands,
@@ -17,6 +17,9 @@ use crate::{
 
 /// How rows on the child side of a crossing link are settled.
 const HOLD_ASIDE: &str = "hold_aside";
+/// What becomes of a group of unreachable rows.
+const CREATE: &str = "create";
+const QUARANTINE: &str = "quarantine";
 
 /// # Errors
 /// When the database cannot be planned for; each refusal says why and what to type next.
@@ -28,6 +31,7 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
     {
         return Err(Refusal::NothingScoped { root: root.table.clone() });
     }
+    let of_rules = declared::measured(config, survey)?;
     obstacles::boundary(catalog, survey, &root.table)?;
     obstacles::find(catalog, config, &classification)?;
 
@@ -41,6 +45,7 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
         survey,
         classification: &classification,
         quarantine: None,
+        proposed: Vec::new(),
         hold_crossing,
         catalog: catalog.clone(),
         steps: Vec::new(),
@@ -53,7 +58,9 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
             root.table
         ));
     }
+    planning.notes.extend(of_rules);
     find_quarantine(&mut planning);
+    propose_tenants(&mut planning)?;
     plan_all(&mut planning)?;
 
     Ok(Plan {
@@ -96,6 +103,58 @@ fn find_quarantine(planning: &mut Planning<'_>) {
             planning.classification.root.table
         )),
     }
+}
+
+/// One question for each group of rows that may be a lost tenant.
+fn propose_tenants(planning: &mut Planning<'_>) -> Result<(), Refusal> {
+    let survey = planning.survey;
+    if let Some(why) = &survey.not_grouped {
+        planning.notes.push(why.clone());
+    }
+    for proposal in &survey.proposals {
+        let anchor = format!("{} {}", proposal.table, proposal.key.join(", "));
+        let classes = planning.classification;
+        let made =
+            quarantine::proposed(&planning.catalog, &classes.root, |table| classes.class(table), proposal);
+        let step = match (made, proposal.refused.clone()) {
+            (Ok(step), None) => step,
+            (Err(reason), _) | (_, Some(reason)) => {
+                planning.notes.push(format!(
+                    "{} rows hang together with {anchor} and belong to no tenant; they cannot become one ({reason})",
+                    thousands(proposal.rows)
+                ));
+                continue;
+            }
+        };
+        let mut question = Question {
+            id: format!("tenant:{}:{}", proposal.table, proposal.key.join(",")),
+            text: tenant_text(proposal, &anchor),
+            choices: vec![CREATE.to_owned(), QUARANTINE.to_owned()],
+            default: Some(QUARANTINE.to_owned()),
+            answer: None,
+        };
+        question.answer = answer(planning.config, &question)?;
+        if question.answer.as_deref() == Some(CREATE) {
+            planning.proposed.push((step, proposal));
+        }
+        planning.questions.push(question);
+    }
+    Ok(())
+}
+
+fn tenant_text(proposal: &Proposal, anchor: &str) -> String {
+    let tables: Vec<String> =
+        proposal.tables.iter().map(|(table, rows)| format!("{} of {table}", thousands(*rows))).collect();
+    format!(
+        "{} rows hang together and belong to no tenant: {} (around {anchor}; also {}). `{CREATE}`: they become a tenant of \
+         their own, named {} ({}), with the slug {}. `{QUARANTINE}`: they go there.",
+        thousands(proposal.rows),
+        tables.join(", "),
+        proposal.samples.join("; "),
+        proposal.name,
+        proposal.named_by,
+        proposal.slug
+    )
 }
 
 /// One question for each table with rows that would join two tenants.

@@ -1,14 +1,14 @@
-//! The tenant that receives rows no evidence settles: a row of the root, made without asking for anything.
+//! Rows of the root that the plan makes: the tenant that receives what no evidence settles, and tenants it proposes. Made
+//! from the catalog alone; whether the root's constraints and triggers take them only the server knows.
 
 use bastide_catalog::{Catalog, Column, Table, TypeName};
 use bastide_sql::{Ident, QualifiedName, Sql};
 
-use crate::{Class, Tenant, TenantRoot, classify::uuid_from, steps::AddTenant};
+use crate::{Class, Proposal, Tenant, TenantRoot, classify::uuid_from, steps::AddTenant};
 
 const NAME: &str = "quarantine";
 
-/// The step that adds the quarantine tenant; whether the root's constraints and triggers take it only the server knows
-/// ([`crate::Survey::quarantine_refused`]).
+/// The step that adds the quarantine tenant ([`crate::Survey::quarantine_refused`]).
 ///
 /// # Errors
 /// One sentence, when no value can be made for the key or for a column that must have one.
@@ -17,14 +17,60 @@ pub fn quarantine(
     root: &TenantRoot,
     class_of: impl Fn(&QualifiedName) -> Option<Class>,
 ) -> Result<AddTenant, String> {
+    let id = key_value(catalog, root, NAME, "-1".to_owned())?;
+    let step = row(catalog, root, class_of, id, &Named { name: NAME, slug: NAME })?;
+    Ok(AddTenant { quarantine: true, ..step })
+}
+
+/// The step that adds a proposed tenant ([`crate::Proposal`]). Its id follows from the row that stands for it, so that a plan
+/// made again names the same tenant.
+///
+/// # Errors
+/// As [`quarantine`].
+pub fn proposed(
+    catalog: &Catalog,
+    root: &TenantRoot,
+    class_of: impl Fn(&QualifiedName) -> Option<Class>,
+    proposal: &Proposal,
+) -> Result<AddTenant, String> {
+    let anchor = format!("{}/{}", proposal.table, proposal.key.join("/"));
+    let room = if root.key_type.as_str() == "smallint" { 4 } else { 8 };
+    let digits = uuid_from(&anchor).chars().filter(char::is_ascii_digit).take(room).collect::<String>();
+    // Negative, so that the root's sequence never meets it; -1 is quarantine's.
+    let number = format!("-{}", 2 + digits.parse::<u32>().unwrap_or(0));
+    let id = match kind(&root.key_type) {
+        Kind::Text => proposal.slug.chars().take(length(&root.key_type).unwrap_or(usize::MAX)).collect(),
+        _ => key_value(catalog, root, &anchor, number)?,
+    };
+    row(catalog, root, class_of, id, &Named { name: &proposal.name, slug: &proposal.slug })
+}
+
+/// The column of the root that holds a tenant's slug, if one is so called.
+#[must_use]
+pub fn slug_column<'a>(catalog: &'a Catalog, root: &TenantRoot) -> Option<&'a Ident> {
+    let columns = &catalog.table(&root.table)?.columns;
+    columns.iter().map(|column| &column.name).find(|name| name.as_str() == "slug")
+}
+
+struct Named<'a> {
+    name: &'a str,
+    slug: &'a str,
+}
+
+fn row(
+    catalog: &Catalog,
+    root: &TenantRoot,
+    class_of: impl Fn(&QualifiedName) -> Option<Class>,
+    id: String,
+    named: &Named<'_>,
+) -> Result<AddTenant, String> {
     let Some(table) = catalog.table(&root.table) else {
         return Err(format!("{} is not there yet", root.table));
     };
-    let id = key_value(catalog, root)?;
     let (mut values, mut borrowed) = (Vec::new(), Vec::new());
     for column in table.columns.iter().filter(|column| column.name != root.key && column.generated.is_none())
     {
-        match column_value(table, column)? {
+        match column_value(table, column, named)? {
             Some(Value::Text(value)) => values.push((column.name.clone(), column.type_name.clone(), value)),
             // A reference to a scoped table would cross to whatever tenant its row has.
             Some(Value::Reference(table, theirs)) if class_of(&table) != Some(Class::Scoped) => {
@@ -46,7 +92,7 @@ pub fn quarantine(
         id,
         values,
         borrowed,
-        quarantine: true,
+        quarantine: false,
     })
 }
 
@@ -55,25 +101,29 @@ pub(crate) fn tenant(step: &AddTenant) -> Tenant {
     Tenant { id: step.id.clone(), name: NAME.to_owned(), slug: NAME.to_owned() }
 }
 
-fn key_value(catalog: &Catalog, root: &TenantRoot) -> Result<String, String> {
+fn key_value(catalog: &Catalog, root: &TenantRoot, seed: &str, number: String) -> Result<String, String> {
     Ok(match kind(&root.key_type) {
         Kind::Uuid => {
             let server = &catalog.server;
             let identity = server.system_identifier.as_deref().unwrap_or_default();
-            uuid_from(&format!("{identity}/{}/{}/{NAME}", server.database_oid, root.table))
+            uuid_from(&format!("{identity}/{}/{}/{seed}", server.database_oid, root.table))
         }
-        Kind::Integer | Kind::Numeric => "-1".to_owned(),
-        Kind::Text => shortened(&root.key_type),
+        Kind::Integer | Kind::Numeric => number,
+        Kind::Text => shortened(&root.key_type, seed),
         _ => return Err(format!("no value can be made for its key {} of type {}", root.key, root.key_type)),
     })
 }
 
 /// `None`: the column takes care of itself.
-fn column_value(table: &Table, column: &Column) -> Result<Option<Value>, String> {
+fn column_value(table: &Table, column: &Column, named: &Named<'_>) -> Result<Option<Value>, String> {
     let kind = kind(&column.type_name);
-    let names_it = ["slug", "name"].contains(&column.name.as_str()) && kind == Kind::Text;
-    if names_it {
-        return Ok(Some(Value::Text(shortened(&column.type_name))));
+    let text = match column.name.as_str() {
+        "slug" => Some(named.slug),
+        "name" => Some(named.name),
+        _ => None,
+    };
+    if let Some(text) = text.filter(|_| kind == Kind::Text) {
+        return Ok(Some(Value::Text(shortened(&column.type_name, text))));
     }
     if !column.not_null || column.default.is_some() || column.identity.is_some() {
         return Ok(None);
@@ -86,8 +136,8 @@ fn column_value(table: &Table, column: &Column) -> Result<Option<Value>, String>
         };
     }
     Ok(Some(Value::Text(match kind {
-        Kind::Text => shortened(&column.type_name),
-        Kind::Uuid => uuid_from(&format!("{}/{}/{NAME}", table.name, column.name)),
+        Kind::Text => shortened(&column.type_name, named.slug),
+        Kind::Uuid => uuid_from(&format!("{}/{}/{}", table.name, column.name, named.slug)),
         Kind::Integer | Kind::Numeric => "0".to_owned(),
         Kind::Boolean => "false".to_owned(),
         Kind::Date => "1970-01-01".to_owned(),
@@ -154,15 +204,18 @@ fn kind(type_name: &TypeName) -> Kind {
     }
 }
 
-/// As much of the name as `character varying(n)` holds.
-fn shortened(type_name: &Sql) -> String {
-    let length = type_name
+/// As much of the text as `character varying(n)` holds.
+fn shortened(type_name: &Sql, text: &str) -> String {
+    text.chars().take(length(type_name).unwrap_or(usize::MAX)).collect()
+}
+
+fn length(type_name: &Sql) -> Option<usize> {
+    let declared = type_name
         .as_str()
         .split_once('(')
         .and_then(|(_, rest)| rest.split_once(')'))
         .and_then(|(digits, _)| digits.parse::<usize>().ok());
-    let bare_character = type_name.as_str() == "character";
-    NAME.chars().take(length.unwrap_or(if bare_character { 1 } else { NAME.len() })).collect()
+    declared.or((type_name.as_str() == "character").then_some(1))
 }
 
 /// The value of a new root's row besides its key.

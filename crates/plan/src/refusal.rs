@@ -36,6 +36,9 @@ pub enum Refusal {
     #[error("the schema {schema} is not there; create it, or name the new root in one that is, for example --new-tenant-root {}", in_public(.root))]
     NewRootSchema { root: QualifiedName, schema: Ident },
 
+    #[error("{of}: {why}")]
+    Declaration { of: String, why: String },
+
     #[error(
         "{table} holds tenants' rows, but is {what}, which Bastide cannot protect; leave it out with --exclude-table {table}"
     )]

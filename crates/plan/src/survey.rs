@@ -15,6 +15,15 @@ pub struct Survey {
     pub links: Vec<LinkSurvey>,
     /// Of every table that classification asked about.
     pub usage: BTreeMap<QualifiedName, Usage>,
+    /// Of every declared rule, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleSurvey>,
+    /// Groups of rows that nothing reaches and that hang together, the largest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proposals: Vec<Proposal>,
+    /// Why no groups were looked for, where rows are unreachable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_grouped: Option<String>,
     /// Why the root cannot take a quarantine row, as the server said it; `None` when it can.
     pub quarantine_refused: Option<String>,
 }
@@ -37,6 +46,41 @@ pub struct Evidence {
     /// For example `orders.customer_id → customers.merchant_id`.
     pub path: String,
     pub rows: u64,
+}
+
+/// Rows that hang together and belong to no tenant: perhaps one that was lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// The row that stands for all: its table, and its key's values as text.
+    pub table: QualifiedName,
+    pub key: Vec<String>,
+    pub rows: u64,
+    /// How many of each table, partitions by themselves.
+    pub tables: Vec<(QualifiedName, u64)>,
+    /// From the rows themselves, and what says so.
+    pub name: String,
+    pub named_by: String,
+    pub slug: String,
+    /// A few keys of `table`.
+    pub samples: Vec<String>,
+    /// Why the root cannot take it, as the server said it.
+    pub refused: Option<String>,
+}
+
+/// What a declared rule comes to, over all rows of its table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleSurvey {
+    pub rows: u64,
+    /// Rows whose value no tenant has, and up to five such values.
+    pub unknown: u64,
+    pub unknown_values: Vec<String>,
+    /// Rows whose tenant column is filled and says otherwise; the column counts.
+    pub overruled: u64,
+    /// Keys given in a file that no row has, and up to five of them (JSON).
+    pub keys_of_no_row: u64,
+    pub missing_keys: Vec<String>,
+    /// Later rules that give some of the rows to another tenant: which, how many, up to five keys.
+    pub contradicted: Vec<(usize, u64, Vec<String>)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! The binary, from outside: as its users run it.
 
 mod bastide;
+mod declared;
 mod errors;
 mod real_databases;
 mod refused;

@@ -17,10 +17,10 @@ use std::collections::BTreeMap;
 use bastide_catalog::Catalog;
 use bastide_sql::QualifiedName;
 
-pub use self::root::find_root;
-pub(crate) use self::root::uuid_from;
-pub(crate) use self::rules::answer;
-use crate::{Class, Config, Question, Refusal, TenantColumn, TenantRoot, Usage};
+pub use self::root::{find_root, slug};
+pub(crate) use self::root::{near, uuid_from};
+pub(crate) use self::rules::{answer, excluded};
+use crate::{Class, Config, Question, Refusal, TenantColumn, TenantRoot, Usage, declared};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Classification {
@@ -76,6 +76,7 @@ pub fn classify(
     usage: &BTreeMap<QualifiedName, Usage>,
 ) -> Result<Classification, Refusal> {
     let root = find_root(catalog, config)?;
+    declared::check(catalog, config)?;
     let ruled = rules::apply(catalog, config, usage, &root)?;
     let mut tables: BTreeMap<QualifiedName, Classified> = ruled
         .classes

@@ -109,7 +109,9 @@ pub(crate) fn uuid_from(text: &str) -> String {
     out
 }
 
-fn slug(name: &str) -> String {
+/// Lower-case letters, digits and single hyphens.
+#[must_use]
+pub fn slug(name: &str) -> String {
     let mut out = String::new();
     for c in name.chars() {
         if c.is_ascii_alphanumeric() {
@@ -123,7 +125,7 @@ fn slug(name: &str) -> String {
 }
 
 /// Tables whose name differs by little: the same name in another case or schema, or a letter or two.
-fn near(catalog: &Catalog, name: &QualifiedName) -> Vec<QualifiedName> {
+pub(crate) fn near(catalog: &Catalog, name: &QualifiedName) -> Vec<QualifiedName> {
     let wanted = name.name.as_str().to_lowercase();
     let mut found: Vec<(usize, &QualifiedName)> = catalog
         .tables

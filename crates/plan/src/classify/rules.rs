@@ -22,7 +22,7 @@ pub(super) struct Ruled {
 }
 
 /// Why the operator left a table out.
-pub(super) fn excluded(config: &Config, table: &QualifiedName) -> Option<String> {
+pub(crate) fn excluded(config: &Config, table: &QualifiedName) -> Option<String> {
     if config.exclude_tables.contains(table) {
         return Some(format!("excluded with --exclude-table {table}"));
     }
@@ -42,7 +42,7 @@ pub(super) fn apply(
     let mut rules = Rules {
         personal: personal(catalog, &families),
         usage: family_usage(catalog, &families, usage),
-        edges: edges(catalog, &families),
+        edges: edges(catalog, config, &families),
         root,
         classes: BTreeMap::new(),
         paths: BTreeMap::new(),
@@ -108,7 +108,7 @@ struct Edge {
     hop: Hop,
 }
 
-fn edges(catalog: &Catalog, families: &Families) -> Vec<Edge> {
+fn edges(catalog: &Catalog, config: &Config, families: &Families) -> Vec<Edge> {
     let mut edges: Vec<Edge> = Vec::new();
     for table in catalog.tables.values() {
         for key in table.foreign_keys.iter().filter(|key| !key.inherited) {
@@ -118,6 +118,13 @@ fn edges(catalog: &Catalog, families: &Families) -> Vec<Edge> {
                 hop: Hop { table: table.name.clone(), columns: key.columns.clone() },
             });
         }
+    }
+    for reference in &config.declared.references {
+        edges.push(Edge {
+            child: families.head(&reference.table).clone(),
+            parent: families.head(&reference.references).clone(),
+            hop: Hop { table: reference.table.clone(), columns: reference.columns.clone() },
+        });
     }
     edges
 }
@@ -178,6 +185,14 @@ impl Rules<'_> {
             } else if self.root.new || matches!(config.root, crate::RootChoice::New(_)) {
                 let because = "the whole database was declared to be one tenant's (--new-tenant-root)";
                 self.classes.insert(head.clone(), (Class::Scoped, because.to_owned()));
+            }
+        }
+        for rule in &config.declared.rules {
+            let head = families.head(&rule.table);
+            if !self.classes.contains_key(head) {
+                let because = format!("the rule {} says whose its rows are", rule.name);
+                self.classes.insert(head.clone(), (Class::Scoped, because));
+                self.paths.insert(head.clone(), (head.clone(), Vec::new()));
             }
         }
         Ok(())

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use bastide_catalog::{Catalog, Table, TableKind};
 use bastide_sql::{Ident, Literal, QualifiedName, Sql, sql};
 
-use super::render::{descends, layout};
-use crate::{TenantColumn, TenantRoot};
+use super::{
+    render::{descends, layout},
+    seeds::{Given, Seed},
+};
+use crate::{Declarations, TenantColumn, TenantRoot};
 
 /// Tables that hold rows, and every reference between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,10 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,
     pub links: Vec<Link>,
+    /// What is said outright, without a reference.
+    pub seeds: Vec<Seed>,
+    /// Where keys that were given in a file are found.
+    pub given: Given,
 }
 
 /// One table that holds rows: an ordinary table, a partition, or an inheritance child without its own children.
@@ -75,7 +82,14 @@ impl Graph {
         root: &TenantRoot,
         scoped: &BTreeMap<QualifiedName, TenantColumn>,
     ) -> Self {
-        let mut graph = Self { root: root.clone(), nodes: Vec::new(), edges: Vec::new(), links: Vec::new() };
+        let mut graph = Self {
+            root: root.clone(),
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            links: Vec::new(),
+            seeds: Vec::new(),
+            given: Given::Run,
+        };
         for table in catalog.tables.values() {
             if let Some(column) = tenant_column(catalog, table, scoped) {
                 graph.add_node(catalog, table, Some(column));
@@ -86,10 +100,8 @@ impl Graph {
         for table in outsiders(catalog, &scoped_nodes) {
             graph.add_node(catalog, table, None);
         }
-        let index: BTreeMap<QualifiedName, usize> =
-            graph.nodes.iter().enumerate().map(|(at, node)| (node.table.clone(), at)).collect();
         for table in catalog.tables.values() {
-            graph.add_edges(catalog, table, &index);
+            graph.add_edges(catalog, table);
         }
         graph
     }
@@ -122,34 +134,69 @@ impl Graph {
         });
     }
 
-    fn add_edges(&mut self, catalog: &Catalog, table: &Table, index: &BTreeMap<QualifiedName, usize>) {
-        for key in table.foreign_keys.iter().filter(|key| !key.inherited) {
-            let children: Vec<usize> =
-                leaves(catalog, &table.name).iter().filter_map(|leaf| index.get(leaf).copied()).collect();
-            let parents: Vec<usize> =
-                leaves(catalog, &key.references).iter().filter_map(|leaf| index.get(leaf).copied()).collect();
-            if children.is_empty() || parents.is_empty() {
-                continue;
+    /// The same for a survey, which keeps what was given in a table of its own.
+    #[must_use]
+    pub fn surveyed(mut self) -> Self {
+        self.given = Given::Survey;
+        self
+    }
+
+    /// The same with what the operator declared: references that no constraint knows, and rules.
+    #[must_use]
+    pub fn declare(mut self, catalog: &Catalog, declared: &Declarations) -> Self {
+        for reference in &declared.references {
+            let link = Link {
+                table: reference.table.clone(),
+                foreign_key: reference.name(),
+                references: reference.references.clone(),
+                columns: reference.columns.clone(),
+            };
+            self.add_link(catalog, link, &reference.referenced_columns);
+        }
+        for (at, rule) in declared.rules.iter().enumerate() {
+            for leaf in leaves(catalog, &rule.table) {
+                if let Some(node) =
+                    self.nodes.iter().position(|node| node.table == leaf && node.scoped && !node.root)
+                {
+                    let seed = Seed::of_rule(&self, node, at, rule);
+                    self.seeds.push(seed);
+                }
             }
-            let link = self.links.len();
-            self.links.push(Link {
+        }
+        self
+    }
+
+    fn add_edges(&mut self, catalog: &Catalog, table: &Table) {
+        for key in table.foreign_keys.iter().filter(|key| !key.inherited) {
+            let link = Link {
                 table: table.name.clone(),
                 foreign_key: key.name.clone(),
                 references: key.references.clone(),
                 columns: key.columns.clone(),
-            });
-            for &child in &children {
-                for &parent in &parents {
-                    self.edges.push(Edge {
-                        child,
-                        parent,
-                        columns: key.columns.clone(),
-                        parent_columns: key.referenced_columns.clone(),
-                        link,
-                    });
-                }
+            };
+            self.add_link(catalog, link, &key.referenced_columns);
+        }
+    }
+
+    fn add_link(&mut self, catalog: &Catalog, link: Link, parent_columns: &[Ident]) {
+        let node = |table: &QualifiedName| self.nodes.iter().position(|node| node.table == *table);
+        let of = |table| leaves(catalog, table).iter().filter_map(node).collect::<Vec<usize>>();
+        let (children, parents) = (of(&link.table), of(&link.references));
+        if children.is_empty() || parents.is_empty() {
+            return;
+        }
+        for &child in &children {
+            for &parent in &parents {
+                self.edges.push(Edge {
+                    child,
+                    parent,
+                    columns: link.columns.clone(),
+                    parent_columns: parent_columns.to_vec(),
+                    link: self.links.len(),
+                });
             }
         }
+        self.links.push(link);
     }
 
     /// Edges whose two ends are scoped: those that carry evidence.

@@ -15,21 +15,27 @@
 //! What the scripts record is keyed by the table that *holds* the row: partitions and inheritance children appear under
 //! their own names in `bastide.rule`, `bastide.assignment` and `bastide.held`.
 
+mod components;
 mod graph;
 mod hold;
 mod measure;
 mod record;
 mod render;
 mod rounds;
+mod rules;
+mod seeds;
 #[cfg(test)]
 mod tests;
 
+pub use components::{Components, MOST_ROWS, components};
 pub use graph::{Edge, Graph, Link, Node};
 pub use hold::{HeldLayout, HeldReference, HoldAsideScripts, collisions, hold_aside, orphans};
 pub use measure::{
     LinkMeasure, SurveyScript, TableMeasure, UsageMeasure, crossing_counts, survey_script, usage_script,
 };
 pub use record::{REOPENING, assign_script, declare_script, row_key, rules_of_pass};
+pub use rules::{RuleMeasure, RulePair, rule_measures};
+pub use seeds::{Given, Says, Seed, create_given, give};
 
 use bastide_sql::{Sql, sql};
 

@@ -5,7 +5,7 @@ use bastide_sql::{Ident, Literal, QualifiedName, Sql, join, sql};
 use super::{
     Graph, Node,
     render::{Dollar, relation, search_path, work},
-    rounds,
+    rounds, seeds,
 };
 
 /// Rule ids of different passes of one run are this far apart.
@@ -109,17 +109,26 @@ pub(crate) fn rules(graph: &Graph, n: usize, base: usize) -> Sql {
             add(conflict_at(graph, rounds::by_child(e)), "conflict", path);
         }
     }
+    for (k, seed) in graph.seeds.iter().enumerate().filter(|(_, seed)| seed.node == n) {
+        add(seeds::rule(graph, k), seed.kind(), seed.path.clone());
+        add(conflict_at(graph, seeds::rule(graph, k)), "conflict", seed.path.clone());
+    }
     let table = &graph.nodes[n].table;
     add(unreachable_at(graph, n), "unreachable", format!("{table}: no reference leads to a tenant"));
     sql!("(VALUES {}) AS v (id, kind, path)", join(rows, ", "))
 }
 
+/// Rules that speak are numbered first: two for each edge, then the seeds.
+fn speaking(graph: &Graph) -> usize {
+    graph.edges.len() * 2 + graph.seeds.len()
+}
+
 fn conflict_at(graph: &Graph, rule: usize) -> usize {
-    graph.edges.len() * 2 + rule
+    speaking(graph) + rule
 }
 
 fn unreachable_at(graph: &Graph, n: usize) -> usize {
-    graph.edges.len() * 4 + n + 1
+    speaking(graph) * 2 + n + 1
 }
 
 fn insert_rules(graph: &Graph, n: usize, base: usize) -> Sql {

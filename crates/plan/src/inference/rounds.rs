@@ -7,15 +7,19 @@
 //! a later stratum: otherwise one muddled order would poison its customer, and with him everything he ever touched. What
 //! disagrees with a settled row shows as a crossing link, which is counted and never silent.
 //!
+//! Declared rules are stratum 0: they go before all evidence. Proposed tenants come when nothing more follows: they settle
+//! only what would be unreachable, and what hangs together with it.
+//!
 //! A row enters the work table of its node only while its tenant is open, and a reference is kept only while both its
 //! ends are, so a pass over a filled database is nearly free. Each round looks at the rows that changed in the round
 //! before; a row changes at most twice (to one tenant, to conflict).
 
-use bastide_sql::{Sql, join, sql};
+use bastide_sql::{Literal, Sql, join, sql};
 
 use super::{
     Edge, Graph,
     render::{pairs, queue, work},
+    seeds::{self, Last},
 };
 
 /// Parents that are looked up while a work table is filled; further ones cost an UPDATE each.
@@ -38,6 +42,7 @@ pub(crate) fn prepare(graph: &Graph) -> Vec<Sql> {
     let mut statements = Vec::new();
     let open: Vec<usize> = graph.scoped().filter(|(_, node)| !node.root).map(|(n, _)| n).collect();
     for &n in &open {
+        statements.extend(seeds::create(graph, n));
         statements.push(create_work(graph, n));
         // Before any update: an index made over updated rows is invisible to the snapshot we work in.
         statements.push(sql!("CREATE UNIQUE INDEX ON {} (rid)", work(n)));
@@ -64,10 +69,13 @@ pub(crate) fn rounds(graph: &Graph) -> Sql {
         graph.evidence().filter(|(_, edge)| can_be_open(graph, edge)).collect();
     let down = spreading.iter().map(|&(e, edge)| step(edge.parent, edge.child, &spread_down(e, edge)));
     let up = spreading.iter().map(|&(e, edge)| step(edge.child, edge.parent, &spread_up(e, edge)));
+    let late: Vec<Sql> =
+        graph.last_seeds().map(|(k, last)| seed(last.node, &seed_last(graph, k, &last))).collect();
     let facts_up =
         graph.evidence().filter_map(|(e, edge)| Some(seed(edge.parent, &seed_up(graph, e, edge)?)));
-    let hand_on =
-        (0..graph.nodes.len()).filter(|&n| graph.nodes[n].scoped && !graph.nodes[n].root).map(hand_on);
+    let hand_on = (0..graph.nodes.len())
+        .filter(|&n| graph.nodes[n].scoped && !graph.nodes[n].root)
+        .map(|n| hand_on(graph, n));
     let mut indexes = Vec::new();
     for &(e, _) in &spreading {
         indexes.push(sql!("CREATE INDEX ON {} (child)", pairs(e)));
@@ -91,6 +99,7 @@ pub(crate) fn rounds(graph: &Graph) -> Sql {
   bastide_begun integer := 0;
   bastide_down boolean := true;
   bastide_deep boolean := false;
+  bastide_last boolean := false;
   bastide_rows bigint;
   bastide_fresh boolean[] := ARRAY[{}]::boolean[];
   bastide_next boolean[];
@@ -120,8 +129,7 @@ BEGIN
     bastide_fresh := array_fill(false, ARRAY[{}]);
 {}    IF bastide_stratum = 2 THEN
 {}    END IF;
-    EXIT WHEN NOT (true = ANY (bastide_fresh));
-    bastide_begun := bastide_round;
+{}    bastide_begun := bastide_round;
   END LOOP;
   SET LOCAL enable_nestloop = on;
 END",
@@ -133,7 +141,25 @@ END",
         lines_or_nothing(up),
         graph.nodes.len().max(1),
         join(hand_on, ""),
-        lines_or_nothing(facts_up)
+        lines_or_nothing(facts_up),
+        end(late)
+    )
+}
+
+/// Nothing more follows: the last word have the tenants that the plan proposes, once. They speak in the stratum that begins,
+/// and it goes on with them.
+fn end(late: Vec<Sql>) -> Sql {
+    if late.is_empty() {
+        return sql!("    EXIT WHEN NOT (true = ANY (bastide_fresh));\n");
+    }
+    sql!(
+        "    IF NOT (true = ANY (bastide_fresh)) THEN
+      EXIT WHEN bastide_last;
+      bastide_last := true;
+{}      EXIT WHEN NOT (true = ANY (bastide_fresh));
+    END IF;
+",
+        join(late, "")
     )
 }
 
@@ -181,7 +207,7 @@ fn create_work(graph: &Graph, n: usize) -> Sql {
         rules.push(sql!("WHEN {} IS NOT NULL THEN {}", own, by_parent(e)));
         said.push(own);
     }
-    let (lo, hi, rule) = if said.is_empty() {
+    let (mut lo, mut hi, mut rule) = if said.is_empty() {
         (sql!("NULL::text"), sql!("NULL::text"), sql!("0"))
     } else {
         let said: Vec<Sql> = said.iter().map(|own| sql!("{} COLLATE \"C\"", own)).collect();
@@ -191,19 +217,31 @@ fn create_work(graph: &Graph, n: usize) -> Sql {
             sql!("CASE {} ELSE 0 END", join(rules, " ")),
         )
     };
+    let mut stratum = sql!("CASE WHEN s.lo IS NOT NULL THEN 1 END");
+    let mut declared = sql!("");
+    if let Some(first) = seeds::First::of(graph, n) {
+        joins.push(first.join);
+        lo = sql!("COALESCE({}, {})", first.lo, lo);
+        hi = sql!("COALESCE({}, {})", first.hi, hi);
+        rule = sql!("CASE {} ELSE {} END", first.rule, rule);
+        stratum = sql!("CASE WHEN s.declared THEN 0 WHEN s.lo IS NOT NULL THEN 1 END");
+        declared = sql!(", {} IS NOT NULL AS declared", first.lo);
+    }
     sql!(
         "CREATE TEMP TABLE {} WITH (fillfactor = 40) ON COMMIT DROP AS
 SELECT s.rid, CASE WHEN s.lo = s.hi THEN s.lo END COLLATE \"C\" AS tenant, COALESCE(s.lo <> s.hi, false) AS conflict, s.rule,
-  CASE WHEN s.lo IS NOT NULL THEN 1 END AS stratum
+  {} AS stratum
 FROM (
-  SELECT c.ctid AS rid, {} COLLATE \"C\" AS lo, {} COLLATE \"C\" AS hi, {} AS rule
+  SELECT c.ctid AS rid, {} COLLATE \"C\" AS lo, {} COLLATE \"C\" AS hi, {} AS rule{}
   FROM ONLY {} AS c{}
   WHERE true{}
 ) AS s",
         work(n),
+        stratum,
         lo,
         hi,
         rule,
+        declared,
         node.table,
         join(joins, ""),
         node.open(&child)
@@ -272,6 +310,22 @@ fn seed_up(graph: &Graph, e: usize, edge: &Edge) -> Option<Sql> {
         work(edge.parent),
         hears(&said, by_child(e), &sql!("bastide_stratum"))
     ))
+}
+
+/// The rows a proposed tenant is about, where nothing else has settled them.
+fn seed_last(graph: &Graph, k: usize, last: &Last<'_>) -> Sql {
+    let said = sql!(
+        "SELECT c.ctid AS rid, {} COLLATE \"C\" AS lo, {} COLLATE \"C\" AS hi, false AS conflict FROM ONLY {} AS c WHERE {}",
+        Literal::text(last.tenant),
+        Literal::text(last.tenant),
+        graph.nodes[last.node].table,
+        last.when
+    );
+    sql!(
+        "UPDATE {} AS x SET {}",
+        work(last.node),
+        hears(&said, seeds::rule(graph, k), &sql!("bastide_stratum"))
+    )
 }
 
 fn spread_down(e: usize, edge: &Edge) -> Sql {
@@ -345,16 +399,23 @@ fn seed(listener: usize, update: &Sql) -> Sql {
 }
 
 /// The rows a stratum decided speak first in the next; upwards, those in conflict keep silent.
-fn hand_on(node: usize) -> Sql {
+fn hand_on(graph: &Graph, node: usize) -> Sql {
+    // What was declared spoke to children first, like a column; now it speaks to parents.
+    let declared = if graph.first_seeds(node).next().is_some() {
+        sql!(" OR bastide_stratum = 2 AND y.stratum = 0")
+    } else {
+        sql!("")
+    };
     sql!(
         "    INSERT INTO {} SELECT DISTINCT bastide_round, q.rid FROM {} AS q JOIN {} AS y ON y.rid = q.rid
-      WHERE q.round >= bastide_begun AND q.round < bastide_round AND y.stratum = bastide_stratum - 1 AND (bastide_down OR NOT y.conflict);
+      WHERE q.round >= bastide_begun AND q.round < bastide_round AND (y.stratum = bastide_stratum - 1{}) AND (bastide_down OR NOT y.conflict);
     GET DIAGNOSTICS bastide_rows = ROW_COUNT;
     IF bastide_rows > 0 THEN bastide_fresh[{}] := true; END IF;
 ",
         queue(node),
         queue(node),
         work(node),
+        declared,
         node + 1
     )
 }

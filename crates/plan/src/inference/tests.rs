@@ -3,7 +3,7 @@
 use bastide_sql::{Ident, Sql};
 
 use super::{
-    Edge, Graph, Link, Node, assign_script, crossing_counts, declare_script, hold_aside, rounds,
+    Edge, Given, Graph, Link, Node, assign_script, crossing_counts, declare_script, hold_aside, rounds,
     survey_script,
 };
 use crate::TenantRoot;
@@ -60,6 +60,8 @@ fn shop(orders_tenant: Option<&str>) -> Graph {
             link("public.customers", "merchant_id", "public.merchants"),
             link("public.orders", "customer_id", "public.customers"),
         ],
+        seeds: Vec::new(),
+        given: Given::Run,
     }
 }
 
@@ -110,6 +112,7 @@ fn rounds_follow_references_both_ways() {
       bastide_begun integer := 0;
       bastide_down boolean := true;
       bastide_deep boolean := false;
+      bastide_last boolean := false;
       bastide_rows bigint;
       bastide_fresh boolean[] := ARRAY[EXISTS (SELECT FROM pg_temp.bastide_q0), false, EXISTS (SELECT FROM pg_temp.bastide_q2)]::boolean[];
       bastide_next boolean[];
@@ -170,11 +173,11 @@ fn rounds_follow_references_both_ways() {
         bastide_round := bastide_round + 1;
         bastide_fresh := array_fill(false, ARRAY[3]);
         INSERT INTO pg_temp.bastide_q0 SELECT DISTINCT bastide_round, q.rid FROM pg_temp.bastide_q0 AS q JOIN pg_temp.bastide_w0 AS y ON y.rid = q.rid
-          WHERE q.round >= bastide_begun AND q.round < bastide_round AND y.stratum = bastide_stratum - 1 AND (bastide_down OR NOT y.conflict);
+          WHERE q.round >= bastide_begun AND q.round < bastide_round AND (y.stratum = bastide_stratum - 1) AND (bastide_down OR NOT y.conflict);
         GET DIAGNOSTICS bastide_rows = ROW_COUNT;
         IF bastide_rows > 0 THEN bastide_fresh[1] := true; END IF;
         INSERT INTO pg_temp.bastide_q2 SELECT DISTINCT bastide_round, q.rid FROM pg_temp.bastide_q2 AS q JOIN pg_temp.bastide_w2 AS y ON y.rid = q.rid
-          WHERE q.round >= bastide_begun AND q.round < bastide_round AND y.stratum = bastide_stratum - 1 AND (bastide_down OR NOT y.conflict);
+          WHERE q.round >= bastide_begun AND q.round < bastide_round AND (y.stratum = bastide_stratum - 1) AND (bastide_down OR NOT y.conflict);
         GET DIAGNOSTICS bastide_rows = ROW_COUNT;
         IF bastide_rows > 0 THEN bastide_fresh[3] := true; END IF;
         IF bastide_stratum = 2 THEN

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bastide_catalog::{ForeignKey, Table, TableKind};
+use bastide_catalog::{Table, TableKind};
 use bastide_sql::{Ident, QualifiedName, Sql};
 
 use super::{KEEPER, Planning, is_ours, not_null};
 use crate::{
     ColumnOrigin, Phase, Step, TenantColumn,
-    inference::{Graph, REOPENING, assign_script, declare_script},
+    inference::{Given, REOPENING, assign_script, declare_script, give},
     quarantine::first_tenant,
     steps::{
-        AddTenant, AddTenantColumn, Backfill, CreateContext, CreateTenantRoot, InferTenants,
+        AddTenant, AddTenantColumn, Backfill, CreateContext, CreateTenantRoot, GiveKeys, InferTenants,
         KeepLegacyWrites, SetTenantDefault, TenantSource,
     },
 };
@@ -26,6 +26,9 @@ pub(super) fn plan(planning: &mut Planning<'_>) {
     }
     create_root(planning);
     if let Some(step) = planning.quarantine.clone() {
+        planning.emit(PHASE, Step::AddTenant(step));
+    }
+    for (step, _) in planning.proposed.clone() {
         planning.emit(PHASE, Step::AddTenant(step));
     }
     let declared = declared(planning);
@@ -112,10 +115,11 @@ fn infer(planning: &mut Planning<'_>) {
     if targets.is_empty() {
         return;
     }
-    let graph = Graph::build(&planning.catalog, planning.root(), &planning.classification.scoped());
+    let graph = planning.graph();
     let reads: Vec<QualifiedName> =
         graph.nodes.iter().filter(|node| node.scoped).map(|node| node.table.clone()).collect();
     let quarantine = planning.quarantine.as_ref().map(|step| step.id.clone());
+    give_keys(planning);
     // Rows that came in while the first pass ran, from parents it had not reached yet, are settled by the second.
     for pass in [1, 2] {
         let script = assign_script(&graph, quarantine.as_deref(), pass);
@@ -128,6 +132,21 @@ fn infer(planning: &mut Planning<'_>) {
     }
 }
 
+/// What CSV files gave; later passes look it up again.
+fn give_keys(planning: &mut Planning<'_>) {
+    for rule in &planning.config.declared.rules {
+        let (Some(keys), Some(table)) = (&rule.keys, planning.catalog.table(&rule.table)) else { continue };
+        let types: Vec<_> = keys
+            .columns
+            .iter()
+            .filter_map(|name| table.column(name).map(|column| column.type_name.clone()))
+            .collect();
+        let script = give(Given::Run, &rule.name, &types, &planning.root().key_type, keys);
+        let step = GiveKeys { rule: rule.name.clone(), keys: keys.rows.len(), script };
+        planning.emit(PHASE, Step::GiveKeys(step));
+    }
+}
+
 /// At cutover: rows that went into quarantine because nothing was known of them may be known by now, above all those the
 /// legacy application wrote since (a new customer has no order yet).
 pub(super) fn reopen_quarantine(planning: &mut Planning<'_>, phase: Phase) {
@@ -136,7 +155,7 @@ pub(super) fn reopen_quarantine(planning: &mut Planning<'_>, phase: Phase) {
         .into_iter()
         .filter(|(table, _)| planning.catalog.table(table).is_some_and(Table::holds_rows))
         .collect();
-    let graph = Graph::build(&planning.catalog, planning.root(), &planning.classification.scoped());
+    let graph = planning.graph();
     let reads = graph.nodes.iter().filter(|node| node.scoped).map(|node| node.table.clone()).collect();
     let script = assign_script(&graph.reopen(&quarantine), None, REOPENING);
     planning.emit(phase, Step::InferTenants(InferTenants { pass: REOPENING, script, reads }));
@@ -160,7 +179,8 @@ fn keep_legacy_writes(planning: &mut Planning<'_>, table: QualifiedName, column:
         .foreign_keys
         .iter()
         .filter(|key| !key.inherited && !key.columns.contains(&column.name))
-        .filter_map(|key| source(planning, key))
+        .filter_map(|key| source(planning, &key.columns, &key.references, &key.referenced_columns))
+        .chain(declared_sources(planning, &table))
         .collect();
     let always_given = planning.column(&table, &column.name).is_some_and(|column| column.not_null);
     if always_given && parents.is_empty() {
@@ -177,14 +197,24 @@ fn keep_legacy_writes(planning: &mut Planning<'_>, table: QualifiedName, column:
     planning.emit(PHASE, Step::KeepLegacyWrites(step));
 }
 
-fn source(planning: &Planning<'_>, key: &ForeignKey) -> Option<TenantSource> {
-    let parent_tenant = planning.classification.tenant_column(&key.references)?.name.clone();
+fn source(
+    planning: &Planning<'_>,
+    columns: &[Ident],
+    parent: &QualifiedName,
+    parent_columns: &[Ident],
+) -> Option<TenantSource> {
+    let parent_tenant = planning.classification.tenant_column(parent)?.name.clone();
     Some(TenantSource {
-        columns: key.columns.clone(),
-        parent: key.references.clone(),
-        parent_columns: key.referenced_columns.clone(),
+        columns: columns.to_vec(),
+        parent: parent.clone(),
+        parent_columns: parent_columns.to_vec(),
         parent_tenant,
     })
+}
+
+fn declared_sources(planning: &Planning<'_>, table: &QualifiedName) -> Vec<TenantSource> {
+    let declared = planning.config.declared.references.iter().filter(|reference| reference.table == *table);
+    declared.filter_map(|r| source(planning, &r.columns, &r.references, &r.referenced_columns)).collect()
 }
 
 fn backfill(

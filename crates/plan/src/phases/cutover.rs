@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Phase, Refusal, Step, access,
-    inference::{Graph, hold_aside},
+    inference::hold_aside,
     steps::{
         AddTenantForeignKey, CloseTable, DropLegacyKey, HoldAside, KeepLegacyWrites, LegacyKey,
         OwnMaterialisedView, ReleaseLegacyWrites, SetTenantDefault, ValidateConstraint,
@@ -61,8 +61,7 @@ fn hold_rows_aside(planning: &mut Planning<'_>) {
     if !planning.hold_crossing && !without_tenant {
         return;
     }
-    let graph = Graph::build(&planning.catalog, planning.root(), &planning.classification.scoped());
-    let scripts = hold_aside(&graph);
+    let scripts = hold_aside(&planning.graph());
     let name = if planning.hold_crossing { "crossing" } else { "without_tenant" }.to_owned();
     let step = HoldAside {
         script: scripts.script,

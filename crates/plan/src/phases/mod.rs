@@ -20,8 +20,8 @@ use bastide_catalog::{Catalog, Column, Table};
 use bastide_sql::{Ident, QualifiedName};
 
 use crate::{
-    Config, Phase, PlannedStep, Question, Refusal, Step, Survey, TenantColumn, TenantRoot,
-    classify::Classification, steps::AddTenant,
+    Config, Phase, PlannedStep, Proposal, Question, Refusal, Step, Survey, TenantColumn, TenantRoot,
+    classify::Classification, inference::Graph, steps::AddTenant,
 };
 
 pub(crate) use self::{assignment::needs_inference, views::unreachable_views};
@@ -50,6 +50,8 @@ pub(crate) struct Planning<'a> {
     pub(crate) classification: &'a Classification,
     /// The step that adds the quarantine tenant, where the root can have one.
     pub(crate) quarantine: Option<AddTenant>,
+    /// The steps that add proposed tenants, for the groups of rows that the operator wants one for.
+    pub(crate) proposed: Vec<(AddTenant, &'a Proposal)>,
     /// Crossing rows are to be held aside.
     pub(crate) hold_crossing: bool,
     /// As the steps so far leave it.
@@ -128,6 +130,17 @@ impl<'a> Planning<'a> {
         let mut scoped = self.scoped();
         scoped.retain(|(name, _)| *name != self.root().table);
         scoped
+    }
+
+    /// What inference sees at this point, with all that is said outright.
+    fn graph(&self) -> Graph {
+        let graph = Graph::build(&self.catalog, self.root(), &self.classification.scoped())
+            .declare(&self.catalog, &self.config.declared);
+        self.proposed.iter().fold(graph, |graph, (step, proposal)| {
+            let anchor = format!("{} {}", proposal.table, proposal.key.join(", "));
+            let path = format!("hangs together with {anchor}, made the tenant {}", proposal.slug);
+            graph.propose(&proposal.table, &proposal.key, &step.id, path)
+        })
     }
 
     fn column(&self, table: &QualifiedName, column: &Ident) -> Option<&Column> {

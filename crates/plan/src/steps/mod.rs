@@ -75,6 +75,8 @@ steps! {
     add_tenant_column::AddTenantColumn,
     /// The trigger that gives rows of legacy statements their tenant until cutover.
     keep_legacy_writes::KeepLegacyWrites,
+    /// Keys and tenants from a rule's CSV file, into `bastide.given`.
+    give_keys::GiveKeys,
     /// Inference, set-wise in the database, into `bastide.assignment`.
     infer_tenants::InferTenants,
     /// From `bastide.assignment` into the tenant column, in batches.

@@ -38,7 +38,8 @@ pub(crate) async fn run(
             let shown = || file.display().to_string();
             let text =
                 std::fs::read_to_string(file).map_err(|e| Unusable(format!("--plan {}: {e}", shown())))?;
-            let reviewed = read_plan(&text).with_context(shown)?;
+            let mut reviewed = read_plan(&text).with_context(shown)?;
+            crate::keys::read(&mut reviewed.config.declared, None)?;
             let made =
                 bastide_engine::make_plan(&target, &reviewed.config, &|event| progress.event(event)).await;
             progress.end();

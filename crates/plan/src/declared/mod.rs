@@ -3,10 +3,15 @@
 //! A reference is a foreign key that nobody declared to the server: evidence goes along it as along any other. A rule
 //! says outright whose a row is; it goes before all evidence, and no later stratum overrides it.
 
+mod check;
+mod measured;
+
 use std::collections::BTreeMap;
 
 use bastide_sql::{Expression, Ident, QualifiedName};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::{check::check, measured::measured};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -15,11 +20,35 @@ pub struct Declarations {
     pub references: Vec<DeclaredReference>,
     #[serde(rename = "rule", skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
+    #[serde(skip_serializing_if = "NewTenants::is_default")]
+    pub new_tenants: NewTenants,
+}
+
+/// `[new_tenants]`: which groups of unreachable rows are worth a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewTenants {
+    /// Smaller groups go to quarantine unasked.
+    pub at_least: u64,
+    /// Of the largest groups; the others go to quarantine unasked.
+    pub at_most: u32,
+}
+
+impl Default for NewTenants {
+    fn default() -> Self {
+        Self { at_least: 20, at_most: 20 }
+    }
+}
+
+impl NewTenants {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// `columns` of `table` name a row of `references` by its `referenced_columns`, though no constraint says so: an undeclared
 /// foreign key, or a tenant code.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeclaredReference {
     pub table: QualifiedName,
@@ -50,4 +79,35 @@ pub struct Rule {
     /// A CSV file with a header: the columns of a key of the table, and `tenant`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csv: Option<String>,
+    /// SHA-256 of that file, as it was when the plan was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csv_sha256: Option<String>,
+    /// What stands in the file; whoever reads files fills it in.
+    #[serde(skip)]
+    pub keys: Option<GivenKeys>,
+}
+
+/// Keys and tenants from a CSV file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GivenKeys {
+    pub columns: Vec<Ident>,
+    pub rows: Vec<GivenKey>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenKey {
+    /// Of the file, from 1.
+    pub line: usize,
+    /// The key's values, in the order of [`GivenKeys::columns`].
+    pub key: Vec<String>,
+    pub tenant: String,
+}
+
+impl DeclaredReference {
+    /// What it is called where a foreign key has its constraint's name.
+    #[must_use]
+    pub fn name(&self) -> Ident {
+        let columns: Vec<&str> = self.columns.iter().map(Ident::as_str).collect();
+        Ident::derived(&columns.join("_"), "_declared")
+    }
 }

@@ -1,0 +1,201 @@
+//! What the operator declares in `bastide.toml`: references that no constraint knows, rules of every kind, and a lost shop
+//! that becomes a tenant.
+
+use bastide_testkit::Database;
+
+use crate::{
+    bastide::{Bastide, Ran},
+    there_and_back::{Meanwhile, there_and_back_with_writes},
+};
+
+const SHOP: &str = r#"
+CREATE TABLE merchants (id integer PRIMARY KEY, slug text UNIQUE NOT NULL, name text NOT NULL, code varchar(8) UNIQUE);
+INSERT INTO merchants VALUES (1, 'acme', 'Acme', 'A'), (2, 'bolt', 'Bolt', 'B');
+CREATE TABLE "Orders" (id integer PRIMARY KEY, "Shop Code" text, total numeric NOT NULL);
+INSERT INTO "Orders" SELECT i, CASE WHEN i % 20 = 0 THEN NULL WHEN i % 2 = 0 THEN 'A' ELSE 'B' END, i FROM generate_series(1, 60) i;
+CREATE TABLE lines (id integer PRIMARY KEY, order_id integer NOT NULL REFERENCES "Orders");
+INSERT INTO lines SELECT i, 1 + i % 60 FROM generate_series(1, 100) i;
+CREATE TABLE notes (id integer PRIMARY KEY, body text);
+INSERT INTO notes SELECT i, 'note ' || i FROM generate_series(1, 9) i;
+CREATE TABLE events (source text, at date);
+INSERT INTO events SELECT 'shop:' || 1 + i % 2, '2024-01-01'::date + i FROM generate_series(1, 10) i;
+INSERT INTO events VALUES ('system', '2024-01-01');
+CREATE TABLE tags (id integer PRIMARY KEY, owner text);
+INSERT INTO tags VALUES (1, 'the acme people'), (2, 'bolt'), (3, NULL);
+CREATE TABLE stores (id integer PRIMARY KEY, name text, merchant_id integer REFERENCES merchants);
+INSERT INTO stores VALUES (1, 'Main', 1), (2, 'Second', 2), (9, 'Lost & Found', NULL), (10, 'Corner', NULL);
+CREATE TABLE customers (id integer PRIMARY KEY, store_id integer REFERENCES stores, email text);
+INSERT INTO customers SELECT i, CASE WHEN i <= 10 THEN 1 WHEN i <= 20 THEN 2 WHEN i <= 50 THEN 9 ELSE 10 END, i || '@example.org' FROM generate_series(1, 55) i;
+CREATE ROLE shop LOGIN PASSWORD 'shop';
+GRANT ALL ON ALL TABLES IN SCHEMA public TO shop;
+"#;
+
+const DECLARED: &str = r#"
+[answers]
+"tenant:public.stores:9" = "create"
+
+[[reference]]
+table = 'public."Orders"'
+columns = ["Shop Code"]
+references = "public.merchants"
+referenced_columns = ["code"]
+
+[[rule]]
+name = "note owners"
+table = "public.notes"
+csv = "notes.csv"
+
+[[rule]]
+name = "event sources"
+table = "public.events"
+when = "source LIKE 'shop:%'"
+tenant = "substring(source FROM 6)::integer"
+
+[[rule]]
+name = "tag owners"
+table = "public.tags"
+column = "owner"
+tenants = { "the acme people" = "1", bolt = "2" }
+"#;
+
+/// The settings file, with `notes.csv` beside it.
+fn settings(folder: &std::path::Path, text: &str, notes: &str) -> String {
+    std::fs::write(folder.join("notes.csv"), notes).unwrap();
+    let file = folder.join("bastide.toml");
+    std::fs::write(&file, text).unwrap();
+    file.display().to_string()
+}
+
+const NOTES: &str = "tenant,id\n1,1\n1,002\n2,3\n";
+
+async fn shop() -> (bastide_testkit::Server, Database) {
+    let server = bastide_testkit::server().await;
+    let db = server.database("declared").await;
+    db.execute(SHOP).await;
+    (server, db)
+}
+
+#[tokio::test]
+async fn references_rules_and_a_lost_shop_there_and_back() {
+    let (_server, db) = shop().await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = settings(folder.path(), DECLARED, NOTES);
+    let tenants = |table: &str| {
+        format!(
+            "SELECT string_agg(t || ' ' || n, ', ' ORDER BY t) FROM (SELECT coalesce((SELECT slug FROM merchants m WHERE m.id = tenant_id), '-') t, count(*) n FROM {table} x GROUP BY 1) s"
+        )
+    };
+    let (orders, lines, notes, events, tags) =
+        (tenants("\"Orders\""), tenants("lines"), tenants("notes"), tenants("events"), tenants("tags"));
+    let stores = "SELECT string_agg(s.id || ' ' || m.slug || ' ' || m.name, ', ' ORDER BY s.id) FROM stores s JOIN merchants m ON m.id = s.merchant_id";
+    let customers = tenants("customers");
+    let settled = [
+        // One written meanwhile is Bolt's by its code.
+        (orders.as_str(), "acme 27, bolt 31, quarantine 3"),
+        (lines.as_str(), "acme 45, bolt 51, quarantine 5"),
+        (notes.as_str(), "acme 2, bolt 1, quarantine 6"),
+        (events.as_str(), "acme 5, bolt 5, quarantine 1"),
+        (tags.as_str(), "acme 1, bolt 1, quarantine 1"),
+        (stores, "1 acme Acme, 2 bolt Bolt, 9 lost-found Lost & Found, 10 quarantine quarantine"),
+        (customers.as_str(), "acme 10, bolt 10, lost-found 30, quarantine 5"),
+    ];
+    let meanwhile = Meanwhile {
+        login: "shop",
+        writes: "INSERT INTO \"Orders\" VALUES (100, 'B', 1); INSERT INTO lines VALUES (200, 100)",
+        settled: &settled,
+        cut_over: &[],
+        written: "SELECT count(*)::text FROM \"Orders\" WHERE id >= 100",
+        unwrite: "DELETE FROM lines WHERE id >= 200; DELETE FROM \"Orders\" WHERE id >= 100",
+    };
+    let arguments = ["--tenant-root", "public.merchants", "--config", config.as_str()];
+    there_and_back_with_writes(&db, &arguments, meanwhile).await;
+}
+
+#[tokio::test]
+async fn each_declaration_shows_in_the_plan_with_the_rows_it_decides() {
+    let (_server, db) = shop().await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = settings(
+        folder.path(),
+        DECLARED
+            .split_once("[[reference]]")
+            .map(|(_, rest)| format!("[[reference]]{rest}"))
+            .unwrap()
+            .as_str(),
+        NOTES,
+    );
+    let bastide = Bastide::on(db.url());
+    let arguments = ["legacy", "plan", "--tenant-root", "public.merchants", "--config", config.as_str()];
+    bastide.run(&arguments).expect(2);
+    let plan = std::fs::read_to_string(bastide.path().join("plan.toml")).unwrap();
+    for part in [
+        "3 rows by rule note owners of public.notes",
+        "10 rows by rule event sources of public.events",
+        "2 rows by rule tag owners of public.tags",
+        "57 rows by public.\"Orders\".\"Shop Code\" → public.merchants",
+        "tenant:public.stores:9",
+        "31 rows hang together and belong to no tenant: 30 of public.customers, 1 of public.stores",
+        "csv_sha256",
+    ] {
+        let part = part.replace('"', if part.contains("Shop") { "\\\"" } else { "\"" });
+        assert!(plan.contains(&part), "{part}\n{plan}");
+    }
+    assert!(!plan.contains("tenant:public.stores:10"), "six rows are below the threshold");
+    // Answered in the file, kept by a second plan, and run from the file.
+    std::fs::write(bastide.path().join("plan.toml"), answered(&plan, "tenant:public.stores:9", "create"))
+        .unwrap();
+    bastide.run(&arguments).expect(0);
+    let open = bastide.run(&[&arguments[..], &["--open"]].concat()).expect(0);
+    assert_eq!(open.stdout, "nothing is open\n");
+    std::fs::write(folder.path().join("notes.csv"), "id,tenant\n1,2\n").unwrap();
+    let file = bastide.path().join("plan.toml").display().to_string();
+    let ran = bastide.run(&["legacy", "upgrade", "--yes", "--plan", &file]).expect(2);
+    assert!(ran.stderr.contains("is not what it was when the plan was made"), "{}", ran.stderr);
+}
+
+fn answered(plan: &str, id: &str, answer: &str) -> String {
+    let (before, rest) = plan.split_once(&format!("id = \"{id}\"")).unwrap();
+    format!("{before}id = \"{id}\"{}", rest.replacen("answer = \"\"", &format!("answer = \"{answer}\""), 1))
+}
+
+/// Everything wrong is said before anything changes.
+#[tokio::test]
+async fn declarations_that_cannot_be_meant() {
+    let (_server, db) = shop().await;
+    let dump = db.schema_dump().await;
+    let bastide = Bastide::on(db.url());
+    let told = |text: &str, notes: &str| -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), text, notes);
+        let ran: Ran = bastide
+            .run(&[
+                "legacy",
+                "plan",
+                "--accept-defaults",
+                "--tenant-root",
+                "public.merchants",
+                "--config",
+                &config,
+            ])
+            .expect(2);
+        ran.stderr.replace(&folder.path().display().to_string(), "FOLDER").trim_end().to_owned()
+    };
+    let rule = |rest: &str| format!("[[rule]]\nname = \"r\"\ntable = \"public.tags\"\n{rest}\n");
+    insta::assert_snapshot!(told(&rule("tenant = \"owners\""), ""), @r#"error: [[rule]] r (of public.tags): column "owners" does not exist; mend it in bastide.toml and try again"#);
+    insta::assert_snapshot!(told(&rule("tenant = \"1); DROP TABLE tags; --\""), ""), @"error: FOLDER/bastide.toml, line 4: `1); DROP TABLE tags; --` is no single SQL expression: its brackets do not match");
+    insta::assert_snapshot!(told(&rule("tenant = \"owner::integer\""), ""), @r#"error: [[rule]] r (of public.tags): invalid input syntax for type integer: "the acme people"; mend it in bastide.toml and try again"#);
+    insta::assert_snapshot!(told(&rule("tenant = \"77\""), ""), @"error: [[rule]] r: for 3 rows of public.tags it names a tenant that the root does not have: 77");
+    insta::assert_snapshot!(told(&rule("tenant = \"1\"\nwhen = \"owner = 'nobody'\""), ""), @"error: [[rule]] r: it matches no row of public.tags; mend it or take it out");
+    insta::assert_snapshot!(told(&rule("tenant = \"1\"\ntennant = \"1\""), ""), @"error: FOLDER/bastide.toml, line 5: unknown field `tennant`, expected one of `name`, `table`, `when`, `tenant`, `column`, `tenants`, `csv`, `csv_sha256`");
+    let two = format!("{}{}", rule("tenant = \"1\""), rule("tenant = \"2\"").replace("\"r\"", "\"s\""));
+    insta::assert_snapshot!(told(&two, ""), @"error: [[rule]] r: it contradicts the rule s in 3 rows of public.tags (for example 1; 2; 3); let one of them leave these rows alone with `when`");
+    let csv = rule("csv = \"notes.csv\"");
+    insta::assert_snapshot!(told(&csv, "id,tenant\n1,1\n77,1\n"), @"error: [[rule]] r: 1 key of its csv file no row of public.tags has: 77 (line 3)");
+    insta::assert_snapshot!(told(&csv, "id,tenant\n1,1\n2,5\n"), @"error: [[rule]] r: for 1 row of public.tags it names a tenant that the root does not have: 5 (line 3)");
+    insta::assert_snapshot!(told(&csv, "id,tenant\none,1\n"), @r#"error: [[rule]] r (of public.tags): line 2 of its csv file: invalid input syntax for type integer: "one"; mend it in bastide.toml and try again"#);
+    insta::assert_snapshot!(told(&csv, "id,tenant\n1,1\n2,Bolt\n"), @r#"error: [[rule]] r (of public.tags): line 3 of its csv file: invalid input syntax for type integer: "Bolt"; mend it in bastide.toml and try again"#);
+    insta::assert_snapshot!(told(&csv, "id,tenant\n1,1\n01,1\n"), @r#"error: [[rule]] r (of public.tags): line 3 of its csv file: duplicate key value violates unique constraint "bastide_given_pkey"; mend it in bastide.toml and try again"#);
+    insta::assert_snapshot!(told(&csv, "owner,tenant\nbolt,1\n"), @"error: [[rule]] r: the columns of its csv file (owner) are no key of public.tags");
+    insta::assert_snapshot!(told(&rule("csv = \"nowhere.csv\""), ""), @"error: [[rule]] r: FOLDER/nowhere.csv: No such file or directory (os error 2)");
+    assert_eq!(db.schema_dump().await, dump, "nothing was changed");
+}
