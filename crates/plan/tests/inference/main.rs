@@ -4,4 +4,5 @@ mod fixture;
 mod held;
 mod random;
 mod reference;
+mod seeds;
 mod shapes;
