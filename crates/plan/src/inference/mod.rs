@@ -16,6 +16,7 @@
 //! their own names in `bastide.rule`, `bastide.assignment` and `bastide.held`.
 
 mod components;
+mod duplicates;
 mod graph;
 mod hold;
 mod measure;
@@ -28,12 +29,14 @@ mod seeds;
 mod tests;
 
 pub use components::{Components, MOST_ROWS, components};
+pub use duplicates::{DuplicateMeasure, duplicates};
 pub use graph::{Edge, Graph, Link, Node};
 pub use hold::{HeldLayout, HeldReference, HoldAsideScripts, collisions, hold_aside, orphans};
 pub use measure::{
     LinkMeasure, SurveyScript, TableMeasure, UsageMeasure, crossing_counts, survey_script, usage_script,
 };
 pub use record::{REOPENING, assign_script, declare_script, row_key, rules_of_pass};
+pub use render::{Side, catalog_path, joined, layout};
 pub use rules::{RuleMeasure, RulePair, rule_measures};
 pub use seeds::{Given, Says, Seed, create_given, give};
 

@@ -47,6 +47,12 @@ pub(crate) fn search_path(graph: &Graph) -> Sql {
     path_to(graph.nodes.iter().flat_map(|node| &node.layout).map(|(_, type_name, _)| type_name))
 }
 
+/// The same for whatever compares columns of any table there is.
+#[must_use]
+pub fn catalog_path(catalog: &Catalog) -> Sql {
+    path_to(catalog.tables.values().flat_map(|table| &table.columns).map(|column| &column.type_name))
+}
+
 /// The path to the operators of these types.
 pub(crate) fn path_to<'a>(types: impl Iterator<Item = &'a TypeName>) -> Sql {
     let mut schemas: Vec<Ident> = types.filter_map(schema_of).collect();
@@ -82,7 +88,8 @@ fn is_text(type_name: &TypeName) -> bool {
 ///
 /// The two columns may have different collations, which the server would not choose between; text equality is that of
 /// bytes under every deterministic one, the database's default among them.
-pub(crate) fn joined(child: &Side<'_>, parent: &Side<'_>) -> Sql {
+#[must_use]
+pub fn joined(child: &Side<'_>, parent: &Side<'_>) -> Sql {
     let conditions = child.columns.iter().zip(parent.columns).map(|(c, p)| {
         let text = child.kind(c).is_some_and(is_text) && parent.kind(p).is_some_and(is_text);
         let equal = sql!("{}.{} = {}.{}", child.alias, c, parent.alias, p);
@@ -92,10 +99,10 @@ pub(crate) fn joined(child: &Side<'_>, parent: &Side<'_>) -> Sql {
 }
 
 /// One side of a join: the columns of a reference, under an alias.
-pub(crate) struct Side<'a> {
-    pub(crate) alias: &'a Sql,
-    pub(crate) columns: &'a [Ident],
-    pub(crate) layout: &'a [(Ident, TypeName, bool)],
+pub struct Side<'a> {
+    pub alias: &'a Sql,
+    pub columns: &'a [Ident],
+    pub layout: &'a [(Ident, TypeName, bool)],
 }
 
 impl Side<'_> {
@@ -104,7 +111,9 @@ impl Side<'_> {
     }
 }
 
-pub(crate) fn layout(table: &Table) -> Vec<(Ident, TypeName, bool)> {
+/// Columns in the catalog's order, their types, and whether they can be written.
+#[must_use]
+pub fn layout(table: &Table) -> Vec<(Ident, TypeName, bool)> {
     table.columns.iter().map(|c| (c.name.clone(), c.type_name.clone(), c.generated.is_none())).collect()
 }
 

@@ -1,0 +1,77 @@
+//! What is wrong with the rows before anything moves: references without a parent, references that nobody declared, and
+//! values that a key per tenant would refuse or allow. Reads only.
+//!
+//! Each measurement has a savepoint and a time limit of its own. One that fails is reported as not measured, and never as a
+//! figure.
+
+mod dangling;
+mod duplicates;
+mod looking;
+mod slugs;
+mod undeclared;
+
+use bastide_catalog::Catalog;
+use bastide_plan::{
+    Config,
+    inference::{Graph, prelude},
+};
+use bastide_record::{DuplicateSlugs, Integrity, Unmeasured};
+use bastide_sql::{QualifiedName, sql};
+use tokio_postgres::{Client, Transaction};
+
+pub use self::looking::IntegrityLimits;
+use self::looking::Looking;
+use crate::{SurveyError, error::LOCK_TIMEOUT_SECONDS, survey::Progress};
+
+/// For a transaction that began with [`prelude`]. `graph`: the one that inference has run on in this transaction, whose work
+/// tables say whose rows are (a new root needs none); without it, nothing that depends on tenants is looked at.
+///
+/// # Errors
+/// When the connection is lost. What the server refuses is among [`Integrity::unmeasured`].
+pub async fn integrity(
+    transaction: &mut Transaction<'_>,
+    catalog: &Catalog,
+    config: &Config,
+    graph: Option<&Graph>,
+    limits: &IntegrityLimits,
+    progress: Progress<'_>,
+) -> Result<Integrity, SurveyError> {
+    let mut looking = Looking::begin(transaction, catalog, limits, progress).await?;
+    let mut found = Integrity::default();
+    let root = graph.map(|graph| &graph.root.table);
+    // Cheap and grave first: what time does not suffice for should be the least loss.
+    if let Some(root) = root {
+        found.duplicate_slugs = slugs::duplicates(&mut looking, root).await?;
+    }
+    found.dangling = dangling::declared(&mut looking).await?;
+    found.suggested = undeclared::suggested(&mut looking, config, root).await?;
+    if let Some(graph) = graph {
+        found.global_keys = duplicates::global_keys(&looking, graph);
+        found.duplicates = duplicates::duplicates(&mut looking, graph).await?;
+    }
+    found.unmeasured = looking.end();
+    Ok(found)
+}
+
+/// Tenants that share a slug, a name or a code: bad input for an upgrade. By itself, in a transaction that is rolled back.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn duplicate_slugs(
+    client: &mut Client,
+    catalog: &Catalog,
+    root: &QualifiedName,
+    limits: &IntegrityLimits,
+) -> Result<(Vec<DuplicateSlugs>, Vec<Unmeasured>), SurveyError> {
+    let what = "look at the slugs of the tenant root";
+    let mut transaction = client.transaction().await.map_err(SurveyError::during(what))?;
+    let patience = sql!("SET LOCAL lock_timeout = '{}s'", LOCK_TIMEOUT_SECONDS);
+    for statement in prelude().iter().chain([&patience]) {
+        transaction.batch_execute(statement.as_str()).await.map_err(SurveyError::during(what))?;
+    }
+    let mut looking = Looking::begin(&mut transaction, catalog, limits, &|_| ()).await?;
+    let found = slugs::duplicates(&mut looking, root).await?;
+    let unmeasured = looking.end();
+    transaction.rollback().await.map_err(SurveyError::during(what))?;
+    Ok((found, unmeasured))
+}
