@@ -2,7 +2,7 @@
 //! transaction, before the first step; taken back after the last step is undone.
 
 use bastide_plan::Plan;
-use bastide_sql::sql;
+use bastide_sql::{Sql, join, sql};
 use tokio_postgres::{Client, types::Json};
 use uuid::Uuid;
 
@@ -48,11 +48,7 @@ pub(crate) async fn undo(guard: &mut MigrationGuard) -> Result<Option<String>, E
     }
     let mut message = vec![
         sql!("BEGIN"),
-        sql!("TRUNCATE bastide.rule, bastide.assignment, bastide.scope"),
-        // A run of an older binary has no such table.
-        sql!(
-            "DO $$ BEGIN IF to_regclass('bastide.given') IS NOT NULL THEN TRUNCATE bastide.given; END IF; END $$"
-        ),
+        sql!("TRUNCATE bastide.scope, {}", join(evidence(guard.client()).await?, ", ")),
         sql!("REASSIGN OWNED BY bastide_owner TO CURRENT_USER"),
         sql!("DROP OWNED BY bastide_owner"),
         sql!("REVOKE ALL ON SCHEMA bastide FROM PUBLIC"),
@@ -64,17 +60,17 @@ pub(crate) async fn undo(guard: &mut MigrationGuard) -> Result<Option<String>, E
 }
 
 /// Steps drop what they made; whatever else is in the schema besides its tables was left by a run that died between.
-async fn leftovers(guard: &MigrationGuard) -> Result<Vec<bastide_sql::Sql>, EngineError> {
+async fn leftovers(guard: &MigrationGuard) -> Result<Vec<Sql>, EngineError> {
     let rows = guard
         .client()
         .query(
-            "SELECT format('DROP %s IF EXISTS %s CASCADE', CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, p.oid::regprocedure) FROM pg_proc p WHERE p.pronamespace = 'bastide'::regnamespace UNION ALL SELECT format('DROP VIEW IF EXISTS %s CASCADE', c.oid::regclass) FROM pg_class c WHERE c.relnamespace = 'bastide'::regnamespace AND c.relkind = 'v'",
+            "SELECT format('DROP %s IF EXISTS %s CASCADE', CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, p.oid::regprocedure) FROM pg_proc p WHERE p.pronamespace = 'bastide'::regnamespace UNION ALL SELECT format('DROP VIEW IF EXISTS %s CASCADE', c.oid::regclass) FROM pg_class c WHERE c.relnamespace = 'bastide'::regnamespace AND c.relkind = 'v' AND c.relname <> 'assignment'",
             &[],
         )
         .await
         .map_err(EngineError::server("looking for leftovers in schema bastide"))?;
     rows.iter()
-        .map(|row| row.try_get::<_, String>(0).map(bastide_sql::Sql::trusted))
+        .map(|row| row.try_get::<_, String>(0).map(Sql::trusted))
         .collect::<Result<_, _>>()
         .map_err(EngineError::server("looking for leftovers in schema bastide"))
 }
@@ -107,6 +103,22 @@ async fn drop_role(guard: &MigrationGuard) -> Result<Option<String>, EngineError
 
 pub(crate) async fn schema_exists(guard: &MigrationGuard) -> Result<bool, EngineError> {
     exists(guard, "SELECT to_regclass('bastide.run') IS NOT NULL").await
+}
+
+/// The tables with what inference found and was told; which there are depends on the Bastide that began the run.
+pub(crate) async fn evidence(client: &Client) -> Result<Vec<Sql>, EngineError> {
+    let doing = "looking for evidence in schema bastide";
+    let rows = client
+        .query(
+            "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'bastide'::regnamespace AND relkind = 'r' AND relname IN ('assigned', 'assigned_keyless', 'assigned_tenant', 'assignment', 'given', 'rule') ORDER BY 1",
+            &[],
+        )
+        .await
+        .map_err(EngineError::server(doing))?;
+    rows.iter()
+        .map(|row| row.try_get::<_, String>(0).map(Sql::trusted))
+        .collect::<Result<_, _>>()
+        .map_err(EngineError::server(doing))
 }
 
 /// Somebody else's schema of that name must stay theirs: rolling back clears ours.
@@ -172,6 +184,6 @@ END $role$",
 const ADOPT: &str = "
 DO $adopt$ DECLARE item text; BEGIN
   EXECUTE 'ALTER SCHEMA bastide OWNER TO bastide_owner';
-  FOR item IN SELECT c.oid::regclass::text FROM pg_class c WHERE c.relnamespace = 'bastide'::regnamespace AND c.relkind = 'r'
+  FOR item IN SELECT c.oid::regclass::text FROM pg_class c WHERE c.relnamespace = 'bastide'::regnamespace AND c.relkind IN ('r', 'v')
   LOOP EXECUTE 'ALTER TABLE ' || item || ' OWNER TO bastide_owner'; END LOOP;
 END $adopt$";

@@ -2,10 +2,12 @@
 
 use bastide_connect::Target;
 use bastide_plan::Phase;
-use bastide_sql::sql;
+use bastide_sql::{join, sql};
 use uuid::Uuid;
 
-use crate::{EngineError, MigrationGuard, RunRecord, RunState, journal, message, read_run, run::wrong};
+use crate::{
+    EngineError, MigrationGuard, RunRecord, RunState, bootstrap, journal, message, read_run, run::wrong,
+};
 
 /// Discards the journal, the evidence and the rows held aside of the newest run (or `id`), which must be cut over. The run's
 /// own row stays, as history; the context functions and `bastide.scoped_tables` stay, because policies read them.
@@ -27,23 +29,31 @@ pub async fn finish(target: &Target, id: Option<Uuid>) -> Result<RunRecord, Engi
         _ => return Err(wrong(&run, "only a run that is cut over can be finished")),
     }
     guard.begin(run.id).await?;
-    let message = [
-        sql!("BEGIN"),
-        sql!("DELETE FROM bastide.journal WHERE run_id = current_setting('bastide.run')::uuid"),
-        sql!("DELETE FROM bastide.assignment WHERE run_id = current_setting('bastide.run')::uuid"),
-        sql!(
-            "DO $$ BEGIN IF to_regclass('bastide.given') IS NOT NULL THEN DELETE FROM bastide.given WHERE run_id = current_setting('bastide.run')::uuid; END IF; END $$"
-        ),
-        sql!("DELETE FROM bastide.rule WHERE run_id = current_setting('bastide.run')::uuid"),
-        sql!("DELETE FROM bastide.held WHERE run_id = current_setting('bastide.run')::uuid"),
+    let evidence = bootstrap::evidence(guard.client()).await?;
+    let mut message = vec![sql!("BEGIN")];
+    let discarded = [sql!("bastide.journal"), sql!("bastide.held")];
+    message.extend(
+        evidence
+            .iter()
+            .chain(&discarded)
+            .map(|table| sql!("DELETE FROM {} WHERE run_id = current_setting('bastide.run')::uuid", table)),
+    );
+    message.extend([
         sql!("UPDATE bastide.run SET before = NULL WHERE id = current_setting('bastide.run')::uuid"),
         sql!("COMMIT"),
-    ];
+    ]);
     guard
         .client()
         .batch_execute(&message::text(&message))
         .await
         .map_err(EngineError::server("discarding the journal"))?;
+    // Of a large shop it is gigabytes, which nobody would come back for.
+    let vacuum = sql!("VACUUM {}", join(&evidence, ", "));
+    guard
+        .client()
+        .batch_execute(vacuum.as_str())
+        .await
+        .map_err(EngineError::server("giving back the room that the evidence took"))?;
     journal::run_is(guard.client(), run.id, RunState::Finished, Phase::Cutover, None).await?;
     Ok(read_run(guard.client(), Some(run.id)).await?.0)
 }

@@ -51,13 +51,38 @@ CREATE TABLE IF NOT EXISTS bastide.rule (
     PRIMARY KEY (run_id, id)
 );
 
-CREATE TABLE IF NOT EXISTS bastide.assignment (
+-- Until 0.1 a table with one line per row. A run begins only when none is pending, so nothing should be left in it.
+DO $$ BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass('bastide.assignment') AND relkind = 'r') THEN
+    IF EXISTS (SELECT FROM bastide.assignment) THEN
+      RAISE EXCEPTION 'bastide.assignment holds evidence that an older Bastide recorded; copy what is still of use, then run TRUNCATE bastide.assignment'
+        USING ERRCODE = '55000';
+    END IF;
+    DROP TABLE bastide.assignment;
+  END IF;
+END $$;
+
+-- The tenants that rows were given, so that a row needs a number instead of, say, a uuid.
+CREATE TABLE IF NOT EXISTS bastide.assigned_tenant (
     run_id      uuid NOT NULL,
-    seq         bigint GENERATED ALWAYS AS IDENTITY,
+    id          integer GENERATED ALWAYS AS IDENTITY,
+    tenant      text NOT NULL,
+    PRIMARY KEY (run_id, id)
+);
+
+-- What inference found of each row, packed: one line for up to 1,000 rows that follow each other in the user's table. The
+-- n-th elements of the three lists speak of row number seq + n - 1.
+CREATE TABLE IF NOT EXISTS bastide.assigned (
+    run_id      uuid NOT NULL,
     relation    text NOT NULL,             -- as rule.relation
-    key         jsonb NOT NULL,            -- array of the key's values as text; ["md5:…"] for a row without a key
-    tenant      text,                      -- NULL: nothing settled it and there is no quarantine
-    rule        integer NOT NULL,
+    seq         bigint NOT NULL,           -- number of the first row, from 1 in each relation
+    rows        integer NOT NULL,
+    with_tenant integer NOT NULL,          -- how many of them got one
+    pass        integer NOT NULL,          -- of the inference that found it
+    conflict    boolean NOT NULL,          -- of all its rows or of none
+    keys        jsonb NOT NULL,            -- of each row an array of its key's values as text
+    tenants     integer[] NOT NULL,        -- in assigned_tenant; NULL: nothing settled it and there is no quarantine
+    rules       integer[] NOT NULL,
     PRIMARY KEY (run_id, relation, seq)
 );
 
@@ -69,6 +94,35 @@ CREATE TABLE IF NOT EXISTS bastide.given (
     tenant      text NOT NULL,
     PRIMARY KEY (run_id, rule, key)
 );
+
+-- The same for rows of tables without a key, which a batch looks up by what is in them.
+CREATE TABLE IF NOT EXISTS bastide.assigned_keyless (
+    run_id      uuid NOT NULL,
+    relation    text NOT NULL,
+    hash        uuid NOT NULL,             -- md5 of the row's original columns
+    seq         bigint GENERATED ALWAYS AS IDENTITY,
+    pass        integer NOT NULL,
+    conflict    boolean NOT NULL,
+    tenant      integer,
+    rule        integer NOT NULL,
+    PRIMARY KEY (run_id, relation, hash, seq)
+);
+
+-- One line per row, for people and scripts.
+CREATE OR REPLACE VIEW bastide.assignment AS
+    SELECT p.run_id, p.relation, p.seq, p.key, t.tenant, p.rule, r.kind, r.path
+    FROM (
+        SELECT a.run_id, a.relation, a.seq + u.at - 1 AS seq, u.key, u.tenant, u.rule
+        FROM bastide.assigned AS a
+            CROSS JOIN LATERAL ROWS FROM (pg_catalog.jsonb_array_elements(a.keys), pg_catalog.unnest(a.tenants), pg_catalog.unnest(a.rules))
+                WITH ORDINALITY AS u (key, tenant, rule, at)
+        UNION ALL
+        SELECT k.run_id, k.relation, k.seq,
+            pg_catalog.jsonb_build_array('md5:' || pg_catalog.replace(k.hash::text, '-', '')), k.tenant, k.rule
+        FROM bastide.assigned_keyless AS k
+    ) AS p
+        LEFT JOIN bastide.assigned_tenant AS t ON t.run_id = p.run_id AND t.id = p.tenant
+        LEFT JOIN bastide.rule AS r ON r.run_id = p.run_id AND r.id = p.rule;
 
 CREATE TABLE IF NOT EXISTS bastide.held (
     run_id      uuid NOT NULL,

@@ -134,7 +134,7 @@ impl Runner<'_> {
             .guard
             .client()
             .query_one(
-                "SELECT count(*) FROM bastide.assignment WHERE run_id = $1 AND relation = $2 AND tenant IS NOT NULL",
+                "SELECT (SELECT coalesce(sum(with_tenant), 0) FROM bastide.assigned WHERE run_id = $1 AND relation = $2)::bigint + (SELECT count(tenant) FROM bastide.assigned_keyless WHERE run_id = $1 AND relation = $2)",
                 &[&self.run, &relation],
             )
             .await;

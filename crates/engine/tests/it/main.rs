@@ -3,6 +3,7 @@
 mod keys;
 mod kill;
 mod legacy;
+mod older;
 mod part_way;
 mod public_grants;
 mod refusals;

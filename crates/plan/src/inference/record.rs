@@ -11,13 +11,17 @@ use super::{
 /// Rule ids of different passes of one run are this far apart.
 const PASS: usize = 1_000_000;
 
+/// The most rows in one line of `bastide.assigned`: enough for compression to find what repeats, few enough to unpack for
+/// a batch of a hundred.
+pub(crate) const CHUNK: usize = 1_000;
+
 /// The pass that looks at quarantine again, when cutover begins: what nothing said then, rows written since may say.
 pub const REOPENING: u32 = 3;
 
 /// What a new root's rules have for a path: nothing led there but the operator's word.
 const DECLARED: &str = "declared by --new-tenant-root";
 
-/// Every row whose tenant column is NULL gets one line in `bastide.assignment`, in physical order; `quarantine` receives
+/// Every row whose tenant column is NULL gets one line in `bastide.assignment`, packed in physical order; `quarantine` receives
 /// what no evidence settles. `pass` (from 1) keeps the rule ids of one run's passes apart; a pass that finds no NULL is
 /// over at once. Of a graph with quarantine reopened, only rows that evidence settles now are recorded. Runs after
 /// [`prelude`](super::prelude).
@@ -31,10 +35,13 @@ pub fn assign_script(graph: &Graph, quarantine: Option<&str>, pass: u32) -> Vec<
         let node = &graph.nodes[n];
         sql!("EXISTS (SELECT FROM ONLY {} AS c WHERE true{})", node.table, node.open(&sql!("c")))
     });
-    let base = usize::try_from(pass.saturating_sub(1)).unwrap_or(0) * PASS;
-    let recorded = open
-        .iter()
-        .flat_map(|&n| [insert_rules(graph, n, base), insert_assignments(graph, n, base, quarantine)]);
+    let recorded = open.iter().flat_map(|&n| {
+        [
+            insert_rules(graph, n, base_of(pass)),
+            insert_tenants(graph, n, quarantine),
+            insert_assignments(graph, n, pass, quarantine),
+        ]
+    });
     let body = sql!(
         "BEGIN
   IF NOT ({}) THEN
@@ -73,12 +80,21 @@ pub fn row_key(alias: &Ident, key: &[Ident], original_columns: &[Ident]) -> Sql 
 
 pub(crate) fn key_of(alias: &Sql, key: &[Ident], original_columns: &[Ident]) -> Sql {
     if key.is_empty() {
-        let columns = original_columns.iter().map(|column| sql!("{}.{}", alias, column));
-        sql!("jsonb_build_array('md5:' || md5(ROW({})::text))", join(columns, ", "))
+        sql!("jsonb_build_array('md5:' || {})", row_md5(alias, original_columns))
     } else {
         let columns = key.iter().map(|column| sql!("{}.{}::text", alias, column));
         sql!("jsonb_build_array({})", join(columns, ", "))
     }
+}
+
+/// How `bastide.assigned_keyless.hash` names a row; of [`row_key`] the part after `md5:`, in half the room.
+pub(crate) fn row_hash(alias: &Sql, original_columns: &[Ident]) -> Sql {
+    sql!("{}::uuid", row_md5(alias, original_columns))
+}
+
+fn row_md5(alias: &Sql, original_columns: &[Ident]) -> Sql {
+    let columns = original_columns.iter().map(|column| sql!("{}.{}", alias, column));
+    sql!("md5(ROW({})::text)", join(columns, ", "))
 }
 
 /// The id of the rule that speaks for row `x` of a work table. Conflicts are told apart by where they showed.
@@ -135,7 +151,8 @@ fn insert_rules(graph: &Graph, n: usize, base: usize) -> Sql {
     sql!(
         "INSERT INTO bastide.rule (run_id, id, relation, kind, path)
 SELECT current_setting('bastide.run')::uuid, v.id, {}, v.kind, v.path
-FROM (SELECT DISTINCT {} AS id FROM {} AS x{}) AS f JOIN {} ON v.id = f.id ORDER BY v.id",
+FROM (SELECT DISTINCT {} AS id FROM {} AS x{}) AS f JOIN {} ON v.id = f.id ORDER BY v.id
+ON CONFLICT (run_id, id) DO NOTHING",
         relation(&graph.nodes[n].table),
         rule_id(graph, n, base),
         work(n),
@@ -152,36 +169,85 @@ fn recorded(node: &Node) -> Sql {
 /// The rule ids of one pass: above the first, up to the second.
 #[must_use]
 pub fn rules_of_pass(pass: u32) -> (usize, usize) {
-    let base = usize::try_from(pass.saturating_sub(1)).unwrap_or(0) * PASS;
-    (base, base + PASS)
+    (base_of(pass), base_of(pass) + PASS)
 }
 
-fn insert_assignments(graph: &Graph, n: usize, base: usize, quarantine: Option<&str>) -> Sql {
+fn base_of(pass: u32) -> usize {
+    usize::try_from(pass.saturating_sub(1)).unwrap_or(0) * PASS
+}
+
+/// The tenant that row `x` of a work table is recorded with.
+fn given(quarantine: Option<&str>) -> Sql {
+    let unsettled = quarantine.map_or_else(Literal::null, Literal::text);
+    sql!("CASE WHEN x.conflict OR x.tenant IS NULL THEN {} ELSE x.tenant END", unsettled)
+}
+
+/// Numbers for the tenants that this run has not given to any row before.
+fn insert_tenants(graph: &Graph, n: usize, quarantine: Option<&str>) -> Sql {
+    sql!(
+        "INSERT INTO bastide.assigned_tenant (run_id, tenant)
+SELECT current_setting('bastide.run')::uuid, f.tenant
+FROM (SELECT DISTINCT {} AS tenant FROM {} AS x{}) AS f
+WHERE f.tenant IS NOT NULL AND NOT EXISTS (
+  SELECT FROM bastide.assigned_tenant AS d WHERE d.run_id = current_setting('bastide.run')::uuid AND d.tenant = f.tenant)",
+        given(quarantine),
+        work(n),
+        recorded(&graph.nodes[n])
+    )
+}
+
+/// Running a pass again adds what it finds then; what is there stays, because undoing needs it.
+fn insert_assignments(graph: &Graph, n: usize, pass: u32, quarantine: Option<&str>) -> Sql {
     let node = &graph.nodes[n];
     let rows = sql!(
-        "SELECT x.rid, {} AS key, CASE WHEN x.conflict OR x.tenant IS NULL THEN {} ELSE x.tenant END AS tenant, {} AS rule
-  FROM {} AS x JOIN ONLY {} AS t ON t.ctid = x.rid{}",
-        row_key(&Ident::constant("t"), &node.key, &node.original_columns),
-        quarantine.map_or_else(Literal::null, Literal::text),
-        rule_id(graph, n, base),
+        "SELECT x.rid, x.conflict, {} AS key, d.id AS tenant, {} AS rule
+  FROM {} AS x JOIN ONLY {} AS t ON t.ctid = x.rid
+  LEFT JOIN bastide.assigned_tenant AS d ON d.run_id = current_setting('bastide.run')::uuid AND d.tenant = {}{}",
+        if node.key.is_empty() {
+            row_hash(&sql!("t"), &node.original_columns)
+        } else {
+            row_key(&Ident::constant("t"), &node.key, &node.original_columns)
+        },
+        rule_id(graph, n, base_of(pass)),
         work(n),
         node.table,
+        given(quarantine),
         recorded(node)
     );
-    // Rows without a key that are equal in every original column have the same references, so the same evidence.
-    let rows = if node.key.is_empty() {
-        sql!(
-            "SELECT min(r.rid) AS rid, r.key, min(r.tenant) AS tenant, min(r.rule) AS rule FROM ({}) AS r GROUP BY r.key",
-            rows
-        )
-    } else {
-        rows
-    };
+    if node.key.is_empty() { insert_keyless(node, pass, &rows) } else { insert_packed(node, pass, &rows) }
+}
+
+/// Rows in conflict are kept apart: who asks for them alone must not unpack all others.
+fn insert_packed(node: &Node, pass: u32, rows: &Sql) -> Sql {
     sql!(
-        "INSERT INTO bastide.assignment (run_id, relation, key, tenant, rule)
-SELECT current_setting('bastide.run')::uuid, {}, a.key, a.tenant, a.rule
-FROM ({}) AS a ORDER BY a.rid",
+        "INSERT INTO bastide.assigned (run_id, relation, seq, rows, with_tenant, pass, conflict, keys, tenants, rules)
+SELECT current_setting('bastide.run')::uuid, {}, min(a.at) + (
+    SELECT COALESCE(max(s.seq + s.rows - 1), 0) FROM bastide.assigned AS s
+    WHERE s.run_id = current_setting('bastide.run')::uuid AND s.relation = {}
+  ), count(*), count(a.tenant), {}, a.conflict,
+  jsonb_agg(a.key ORDER BY a.at), array_agg(a.tenant ORDER BY a.at), array_agg(a.rule ORDER BY a.at)
+FROM (
+  SELECT r.*, row_number() OVER (ORDER BY r.conflict, r.rid) AS at FROM (
+  {}) AS r
+) AS a
+GROUP BY a.conflict, (a.at - 1) / {}",
         relation(&node.table),
+        relation(&node.table),
+        pass,
+        rows,
+        CHUNK
+    )
+}
+
+/// Rows without a key that are equal in every original column have the same references, so the same evidence.
+fn insert_keyless(node: &Node, pass: u32, rows: &Sql) -> Sql {
+    sql!(
+        "INSERT INTO bastide.assigned_keyless (run_id, relation, hash, pass, conflict, tenant, rule)
+SELECT current_setting('bastide.run')::uuid, {}, a.key, {}, bool_or(a.conflict), min(a.tenant), min(a.rule)
+FROM (
+  {}) AS a GROUP BY a.key ORDER BY min(a.rid)",
+        relation(&node.table),
+        pass,
         rows
     )
 }

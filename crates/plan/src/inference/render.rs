@@ -3,7 +3,7 @@
 use bastide_catalog::{Catalog, Table, TypeName};
 use bastide_sql::{Fragment, Ident, Literal, QualifiedName, Sql, join, sql};
 
-use super::{Edge, Graph, Node};
+use super::{Edge, Graph, Node, record};
 
 /// Rows of node `n` whose tenant is not a fact: `(rid tid, tenant text, conflict bool, rule int, stratum int)`; the stratum
 /// is the one that decided the row, NULL while none has.
@@ -189,20 +189,38 @@ impl Node {
             Some(column) => match &self.reopened {
                 // What conflicted then still does: it was no lack of evidence.
                 Some(quarantine) => sql!(
-                    " AND ({}.{} IS NULL OR {}.{} = {} AND {} NOT IN (
-    SELECT a.key FROM bastide.assignment AS a JOIN bastide.rule AS r ON r.run_id = a.run_id AND r.id = a.rule
-    WHERE a.run_id = current_setting('bastide.run')::uuid AND a.relation = {} AND r.kind = 'conflict'))",
+                    " AND ({}.{} IS NULL OR {}.{} = {}) AND NOT EXISTS (
+    SELECT FROM {}
+    WHERE a.run_id = current_setting('bastide.run')::uuid AND a.relation = {} AND a.conflict AND {})",
                     alias,
                     column,
                     alias,
                     column,
                     quarantine,
-                    super::record::key_of(alias, &self.key, &self.original_columns),
-                    relation(&self.table)
+                    self.recorded_in(),
+                    relation(&self.table),
+                    self.is_recorded(alias)
                 ),
                 None => sql!(" AND {}.{} IS NULL", alias, column),
             },
             None => sql!(""),
+        }
+    }
+
+    fn recorded_in(&self) -> Sql {
+        if self.key.is_empty() {
+            sql!("bastide.assigned_keyless AS a")
+        } else {
+            sql!("bastide.assigned AS a CROSS JOIN LATERAL jsonb_array_elements(a.keys) AS k (key)")
+        }
+    }
+
+    /// Equality alone, so that the two sides are hashed, however many there are.
+    fn is_recorded(&self, alias: &Sql) -> Sql {
+        if self.key.is_empty() {
+            sql!("a.hash = {}", record::row_hash(alias, &self.original_columns))
+        } else {
+            sql!("k.key = {}", record::key_of(alias, &self.key, &self.original_columns))
         }
     }
 

@@ -230,18 +230,48 @@ fn an_assignment_ends_early_when_nothing_is_open() {
     insta::assert_snapshot!(&script[after..], @r#"
     INSERT INTO bastide.rule (run_id, id, relation, kind, path)
     SELECT current_setting('bastide.run')::uuid, v.id, '"public"."customers"', v.kind, v.path
-    FROM (SELECT DISTINCT 1000000 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 9 ELSE x.rule END AS id FROM pg_temp.bastide_w0 AS x) AS f JOIN (VALUES (1000001, 'parent', 'public.customers.merchant_id → public.merchants'), (1000005, 'conflict', 'public.customers.merchant_id → public.merchants'), (1000004, 'child', 'public.customers ← public.orders.customer_id'), (1000008, 'conflict', 'public.customers ← public.orders.customer_id'), (1000009, 'unreachable', 'public.customers: no reference leads to a tenant')) AS v (id, kind, path) ON v.id = f.id ORDER BY v.id;
-      INSERT INTO bastide.assignment (run_id, relation, key, tenant, rule)
-    SELECT current_setting('bastide.run')::uuid, '"public"."customers"', a.key, a.tenant, a.rule
-    FROM (SELECT x.rid, jsonb_build_array("t"."id"::text) AS key, CASE WHEN x.conflict OR x.tenant IS NULL THEN '-1' ELSE x.tenant END AS tenant, 1000000 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 9 ELSE x.rule END AS rule
-      FROM pg_temp.bastide_w0 AS x JOIN ONLY "public"."customers" AS t ON t.ctid = x.rid) AS a ORDER BY a.rid;
+    FROM (SELECT DISTINCT 1000000 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 9 ELSE x.rule END AS id FROM pg_temp.bastide_w0 AS x) AS f JOIN (VALUES (1000001, 'parent', 'public.customers.merchant_id → public.merchants'), (1000005, 'conflict', 'public.customers.merchant_id → public.merchants'), (1000004, 'child', 'public.customers ← public.orders.customer_id'), (1000008, 'conflict', 'public.customers ← public.orders.customer_id'), (1000009, 'unreachable', 'public.customers: no reference leads to a tenant')) AS v (id, kind, path) ON v.id = f.id ORDER BY v.id
+    ON CONFLICT (run_id, id) DO NOTHING;
+      INSERT INTO bastide.assigned_tenant (run_id, tenant)
+    SELECT current_setting('bastide.run')::uuid, f.tenant
+    FROM (SELECT DISTINCT CASE WHEN x.conflict OR x.tenant IS NULL THEN '-1' ELSE x.tenant END AS tenant FROM pg_temp.bastide_w0 AS x) AS f
+    WHERE f.tenant IS NOT NULL AND NOT EXISTS (
+      SELECT FROM bastide.assigned_tenant AS d WHERE d.run_id = current_setting('bastide.run')::uuid AND d.tenant = f.tenant);
+      INSERT INTO bastide.assigned (run_id, relation, seq, rows, with_tenant, pass, conflict, keys, tenants, rules)
+    SELECT current_setting('bastide.run')::uuid, '"public"."customers"', min(a.at) + (
+        SELECT COALESCE(max(s.seq + s.rows - 1), 0) FROM bastide.assigned AS s
+        WHERE s.run_id = current_setting('bastide.run')::uuid AND s.relation = '"public"."customers"'
+      ), count(*), count(a.tenant), 2, a.conflict,
+      jsonb_agg(a.key ORDER BY a.at), array_agg(a.tenant ORDER BY a.at), array_agg(a.rule ORDER BY a.at)
+    FROM (
+      SELECT r.*, row_number() OVER (ORDER BY r.conflict, r.rid) AS at FROM (
+      SELECT x.rid, x.conflict, jsonb_build_array("t"."id"::text) AS key, d.id AS tenant, 1000000 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 9 ELSE x.rule END AS rule
+      FROM pg_temp.bastide_w0 AS x JOIN ONLY "public"."customers" AS t ON t.ctid = x.rid
+      LEFT JOIN bastide.assigned_tenant AS d ON d.run_id = current_setting('bastide.run')::uuid AND d.tenant = CASE WHEN x.conflict OR x.tenant IS NULL THEN '-1' ELSE x.tenant END) AS r
+    ) AS a
+    GROUP BY a.conflict, (a.at - 1) / 1000;
       INSERT INTO bastide.rule (run_id, id, relation, kind, path)
     SELECT current_setting('bastide.run')::uuid, v.id, '"public"."orders"', v.kind, v.path
-    FROM (SELECT DISTINCT 1000000 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 11 ELSE x.rule END AS id FROM pg_temp.bastide_w2 AS x) AS f JOIN (VALUES (1000003, 'parent', 'public.orders.customer_id → public.customers'), (1000007, 'conflict', 'public.orders.customer_id → public.customers'), (1000011, 'unreachable', 'public.orders: no reference leads to a tenant')) AS v (id, kind, path) ON v.id = f.id ORDER BY v.id;
-      INSERT INTO bastide.assignment (run_id, relation, key, tenant, rule)
-    SELECT current_setting('bastide.run')::uuid, '"public"."orders"', a.key, a.tenant, a.rule
-    FROM (SELECT x.rid, jsonb_build_array("t"."id"::text) AS key, CASE WHEN x.conflict OR x.tenant IS NULL THEN '-1' ELSE x.tenant END AS tenant, 1000000 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 11 ELSE x.rule END AS rule
-      FROM pg_temp.bastide_w2 AS x JOIN ONLY "public"."orders" AS t ON t.ctid = x.rid) AS a ORDER BY a.rid;
+    FROM (SELECT DISTINCT 1000000 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 11 ELSE x.rule END AS id FROM pg_temp.bastide_w2 AS x) AS f JOIN (VALUES (1000003, 'parent', 'public.orders.customer_id → public.customers'), (1000007, 'conflict', 'public.orders.customer_id → public.customers'), (1000011, 'unreachable', 'public.orders: no reference leads to a tenant')) AS v (id, kind, path) ON v.id = f.id ORDER BY v.id
+    ON CONFLICT (run_id, id) DO NOTHING;
+      INSERT INTO bastide.assigned_tenant (run_id, tenant)
+    SELECT current_setting('bastide.run')::uuid, f.tenant
+    FROM (SELECT DISTINCT CASE WHEN x.conflict OR x.tenant IS NULL THEN '-1' ELSE x.tenant END AS tenant FROM pg_temp.bastide_w2 AS x) AS f
+    WHERE f.tenant IS NOT NULL AND NOT EXISTS (
+      SELECT FROM bastide.assigned_tenant AS d WHERE d.run_id = current_setting('bastide.run')::uuid AND d.tenant = f.tenant);
+      INSERT INTO bastide.assigned (run_id, relation, seq, rows, with_tenant, pass, conflict, keys, tenants, rules)
+    SELECT current_setting('bastide.run')::uuid, '"public"."orders"', min(a.at) + (
+        SELECT COALESCE(max(s.seq + s.rows - 1), 0) FROM bastide.assigned AS s
+        WHERE s.run_id = current_setting('bastide.run')::uuid AND s.relation = '"public"."orders"'
+      ), count(*), count(a.tenant), 2, a.conflict,
+      jsonb_agg(a.key ORDER BY a.at), array_agg(a.tenant ORDER BY a.at), array_agg(a.rule ORDER BY a.at)
+    FROM (
+      SELECT r.*, row_number() OVER (ORDER BY r.conflict, r.rid) AS at FROM (
+      SELECT x.rid, x.conflict, jsonb_build_array("t"."id"::text) AS key, d.id AS tenant, 1000000 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 11 ELSE x.rule END AS rule
+      FROM pg_temp.bastide_w2 AS x JOIN ONLY "public"."orders" AS t ON t.ctid = x.rid
+      LEFT JOIN bastide.assigned_tenant AS d ON d.run_id = current_setting('bastide.run')::uuid AND d.tenant = CASE WHEN x.conflict OR x.tenant IS NULL THEN '-1' ELSE x.tenant END) AS r
+    ) AS a
+    GROUP BY a.conflict, (a.at - 1) / 1000;
     END$bastide$;
     "#);
 }

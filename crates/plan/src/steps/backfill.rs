@@ -5,7 +5,10 @@ use bastide_sql::{Ident, Literal, QualifiedName, Sql, join, sql};
 use serde::{Deserialize, Serialize};
 
 use super::session;
-use crate::Script;
+use crate::{
+    Script,
+    inference::{self, CHUNK},
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backfill {
@@ -22,6 +25,15 @@ pub struct Backfill {
     /// The quarantine tenant, when the pass took another look at its rows; undoing puts them back there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reopens: Option<String>,
+}
+
+/// What was recorded of a row that has no key, when a pass ran more than once.
+#[derive(Clone, Copy)]
+enum Found {
+    /// For filling: what it found last.
+    Last,
+    /// For undoing: whatever it may have filled.
+    Ever,
 }
 
 impl Backfill {
@@ -51,7 +63,7 @@ impl Backfill {
             ),
             None => sql!("t.{} IS NULL", self.column),
         };
-        self.script(&value, &pending)
+        self.script(&value, &pending, Found::Last)
     }
 
     /// NULL goes back only where the value is still the one this run wrote: what was written since stays.
@@ -65,14 +77,10 @@ impl Backfill {
             Some(quarantine) => sql!("{}::{}", Literal::text(quarantine), self.type_name),
             None => sql!("NULL"),
         };
-        self.script(&before, &ours)
+        self.script(&before, &ours, Found::Ever)
     }
 
-    fn script(&self, value: &Sql, condition: &Sql) -> Script {
-        if self.key.is_empty() {
-            let prelude = [session::silent(), session::canonical_text()].concat();
-            return Script::batches(self.table.clone(), prelude, self.by_pages(value, condition));
-        }
+    fn script(&self, value: &Sql, condition: &Sql, found: Found) -> Script {
         let mut prelude = session::silent();
         // A small batch must find its rows through the key: with the default costs the planner reads the whole table,
         // once per batch.
@@ -82,52 +90,83 @@ impl Backfill {
             sql!("SET LOCAL enable_seqscan = off"),
         ]);
         prelude.extend(session::canonical_text());
-        Script::batches(self.table.clone(), prelude, self.by_key(value, condition))
+        let statement = if self.key.is_empty() {
+            self.by_pages(value, condition, found)
+        } else {
+            self.by_key(value, condition)
+        };
+        Script::batches(self.table.clone(), prelude, statement)
     }
 
-    /// Walks `bastide.assignment` by its sequence; the cursor is the last number seen.
+    /// Walks `bastide.assigned` row by row, in the order of its numbers; the cursor is the last number seen. Numbers may
+    /// have gaps between passes.
     fn by_key(&self, value: &Sql, condition: &Sql) -> Sql {
         let matches = self
             .key
             .iter()
             .enumerate()
             .map(|(at, (column, type_name))| sql!("t.{} = (found.key->>{})::{}", column, at, type_name));
+        let of_ours = sql!(
+            "a.run_id = current_setting('bastide.run')::uuid AND a.relation = {} AND a.pass = {}",
+            self.relation(),
+            self.pass
+        );
         sql!(
-            "WITH found AS MATERIALIZED (
-    SELECT seq, key, tenant FROM bastide.assignment
-    WHERE run_id = current_setting('bastide.run')::uuid AND relation = {}{} AND seq > COALESCE($1::text::bigint, 0)
-    ORDER BY seq LIMIT $2::bigint
+            "WITH span AS MATERIALIZED (
+    SELECT after, after + $2::bigint AS upto
+    FROM (
+        SELECT GREATEST($1::text::bigint, a.seq - 1) AS after FROM bastide.assigned AS a
+        WHERE {} AND a.seq > COALESCE($1::text::bigint, 0) - {} AND a.seq + a.rows > COALESCE($1::text::bigint, 0) + 1
+        ORDER BY a.seq LIMIT 1
+    ) AS first
+), found AS MATERIALIZED (
+    SELECT u.key, d.tenant
+    FROM span JOIN bastide.assigned AS a ON {} AND a.seq > span.after - {} AND a.seq <= span.upto
+        CROSS JOIN LATERAL ROWS FROM (jsonb_array_elements(a.keys), unnest(a.tenants)) WITH ORDINALITY AS u (key, tenant, at)
+        JOIN bastide.assigned_tenant AS d ON d.run_id = a.run_id AND d.id = u.tenant
+    WHERE a.seq + u.at - 1 > span.after AND a.seq + u.at - 1 <= span.upto
 ), changed AS (
     UPDATE ONLY {} AS t SET {} = {} FROM found
-    WHERE {} AND found.tenant IS NOT NULL AND {}
+    WHERE {} AND {}
     RETURNING 1
 )
-SELECT (SELECT CASE WHEN count(*) = $2::bigint THEN max(seq)::text END FROM found), (SELECT count(*) FROM changed)",
-            self.relation(),
-            self.of_pass(),
+SELECT (SELECT span.upto::text FROM span WHERE EXISTS (
+        SELECT FROM bastide.assigned AS a WHERE {} AND a.seq > span.upto - {} AND a.seq + a.rows > span.upto + 1)),
+    (SELECT count(*) FROM changed)",
+            of_ours,
+            CHUNK,
+            of_ours,
+            CHUNK,
             self.table,
             self.column,
             value,
             join(matches, " AND "),
-            condition
+            condition,
+            of_ours,
+            CHUNK
         )
     }
 
     /// Walks the table's pages; the cursor is the next page. A row that moves while this runs keeps its NULL and is found
     /// by the second pass.
-    fn by_pages(&self, value: &Sql, condition: &Sql) -> Sql {
-        let originals = self.original_columns.iter().map(|column| sql!("t.{}", column));
+    fn by_pages(&self, value: &Sql, condition: &Sql, found: Found) -> Sql {
+        let (distinct, order) = match found {
+            Found::Last => (sql!(" ON (seen.at)"), sql!("\n    ORDER BY seen.at, a.seq DESC")),
+            Found::Ever => (sql!(""), sql!("")),
+        };
         sql!(
             "WITH span AS MATERIALIZED (
     SELECT first, first + GREATEST(1, $2::bigint / 50) AS beyond
     FROM (SELECT COALESCE($1::text::bigint, 0) AS first) AS cursor
 ), seen AS MATERIALIZED (
-    SELECT t.ctid AS at, 'md5:' || md5(ROW({})::text) AS hash FROM ONLY {} AS t
+    SELECT t.ctid AS at, {} AS hash FROM ONLY {} AS t
     WHERE t.ctid >= (SELECT format('(%s,0)', first)::tid FROM span)
       AND t.ctid < (SELECT format('(%s,0)', LEAST(beyond, 4294967295))::tid FROM span)
 ), found AS MATERIALIZED (
-    SELECT DISTINCT seen.at, a.tenant FROM seen JOIN bastide.assignment AS a ON a.key->>0 = seen.hash
-    WHERE a.run_id = current_setting('bastide.run')::uuid AND a.relation = {}{} AND a.tenant IS NOT NULL
+    SELECT DISTINCT{} seen.at, d.tenant
+    FROM seen JOIN bastide.assigned_keyless AS a ON a.run_id = current_setting('bastide.run')::uuid
+            AND a.relation = {} AND a.hash = seen.hash AND a.pass = {}
+        JOIN bastide.assigned_tenant AS d ON d.run_id = a.run_id AND d.id = a.tenant{}
 ), changed AS (
     UPDATE ONLY {} AS t SET {} = {} FROM found
     WHERE t.ctid = found.at AND {}
@@ -135,25 +174,18 @@ SELECT (SELECT CASE WHEN count(*) = $2::bigint THEN max(seq)::text END FROM foun
 )
 SELECT (SELECT CASE WHEN beyond * current_setting('block_size')::bigint < pg_relation_size({}::regclass) THEN beyond::text END FROM span),
     (SELECT count(*) FROM changed)",
-            join(originals, ", "),
+            inference::row_hash(&sql!("t"), &self.original_columns),
             self.table,
+            distinct,
             self.relation(),
-            self.of_pass(),
+            self.pass,
+            order,
             self.table,
             self.column,
             value,
             condition,
             self.relation()
         )
-    }
-
-    /// The passes that fill NULL read everything recorded; the one that reopens quarantine only what it found itself.
-    fn of_pass(&self) -> Sql {
-        if self.reopens.is_none() {
-            return sql!("");
-        }
-        let (above, up_to) = crate::inference::rules_of_pass(self.pass);
-        sql!(" AND rule > {} AND rule <= {}", above, up_to)
     }
 
     fn relation(&self) -> Literal {
@@ -215,16 +247,27 @@ mod tests {
         SET LOCAL TimeZone = 'UTC';
         SET LOCAL extra_float_digits = 1;
         SET LOCAL bytea_output = 'hex';
-        WITH found AS MATERIALIZED (
-            SELECT seq, key, tenant FROM bastide.assignment
-            WHERE run_id = current_setting('bastide.run')::uuid AND relation = '"public"."orders"' AND seq > COALESCE($1::text::bigint, 0)
-            ORDER BY seq LIMIT $2::bigint
+        WITH span AS MATERIALIZED (
+            SELECT after, after + $2::bigint AS upto
+            FROM (
+                SELECT GREATEST($1::text::bigint, a.seq - 1) AS after FROM bastide.assigned AS a
+                WHERE a.run_id = current_setting('bastide.run')::uuid AND a.relation = '"public"."orders"' AND a.pass = 1 AND a.seq > COALESCE($1::text::bigint, 0) - 1000 AND a.seq + a.rows > COALESCE($1::text::bigint, 0) + 1
+                ORDER BY a.seq LIMIT 1
+            ) AS first
+        ), found AS MATERIALIZED (
+            SELECT u.key, d.tenant
+            FROM span JOIN bastide.assigned AS a ON a.run_id = current_setting('bastide.run')::uuid AND a.relation = '"public"."orders"' AND a.pass = 1 AND a.seq > span.after - 1000 AND a.seq <= span.upto
+                CROSS JOIN LATERAL ROWS FROM (jsonb_array_elements(a.keys), unnest(a.tenants)) WITH ORDINALITY AS u (key, tenant, at)
+                JOIN bastide.assigned_tenant AS d ON d.run_id = a.run_id AND d.id = u.tenant
+            WHERE a.seq + u.at - 1 > span.after AND a.seq + u.at - 1 <= span.upto
         ), changed AS (
             UPDATE ONLY "public"."orders" AS t SET "tenant_id" = found.tenant::integer FROM found
-            WHERE t."Shelf" = (found.key->>0)::character(3) AND t."no" = (found.key->>1)::integer AND found.tenant IS NOT NULL AND t."tenant_id" IS NULL
+            WHERE t."Shelf" = (found.key->>0)::character(3) AND t."no" = (found.key->>1)::integer AND t."tenant_id" IS NULL
             RETURNING 1
         )
-        SELECT (SELECT CASE WHEN count(*) = $2::bigint THEN max(seq)::text END FROM found), (SELECT count(*) FROM changed);
+        SELECT (SELECT span.upto::text FROM span WHERE EXISTS (
+                SELECT FROM bastide.assigned AS a WHERE a.run_id = current_setting('bastide.run')::uuid AND a.relation = '"public"."orders"' AND a.pass = 1 AND a.seq > span.upto - 1000 AND a.seq + a.rows > span.upto + 1)),
+            (SELECT count(*) FROM changed);
         "#);
         insta::assert_snapshot!(show(&keyed(true).inverse()), @r#"
         -- Batches
@@ -239,16 +282,27 @@ mod tests {
         SET LOCAL TimeZone = 'UTC';
         SET LOCAL extra_float_digits = 1;
         SET LOCAL bytea_output = 'hex';
-        WITH found AS MATERIALIZED (
-            SELECT seq, key, tenant FROM bastide.assignment
-            WHERE run_id = current_setting('bastide.run')::uuid AND relation = '"public"."orders"' AND seq > COALESCE($1::text::bigint, 0)
-            ORDER BY seq LIMIT $2::bigint
+        WITH span AS MATERIALIZED (
+            SELECT after, after + $2::bigint AS upto
+            FROM (
+                SELECT GREATEST($1::text::bigint, a.seq - 1) AS after FROM bastide.assigned AS a
+                WHERE a.run_id = current_setting('bastide.run')::uuid AND a.relation = '"public"."orders"' AND a.pass = 1 AND a.seq > COALESCE($1::text::bigint, 0) - 1000 AND a.seq + a.rows > COALESCE($1::text::bigint, 0) + 1
+                ORDER BY a.seq LIMIT 1
+            ) AS first
+        ), found AS MATERIALIZED (
+            SELECT u.key, d.tenant
+            FROM span JOIN bastide.assigned AS a ON a.run_id = current_setting('bastide.run')::uuid AND a.relation = '"public"."orders"' AND a.pass = 1 AND a.seq > span.after - 1000 AND a.seq <= span.upto
+                CROSS JOIN LATERAL ROWS FROM (jsonb_array_elements(a.keys), unnest(a.tenants)) WITH ORDINALITY AS u (key, tenant, at)
+                JOIN bastide.assigned_tenant AS d ON d.run_id = a.run_id AND d.id = u.tenant
+            WHERE a.seq + u.at - 1 > span.after AND a.seq + u.at - 1 <= span.upto
         ), changed AS (
             UPDATE ONLY "public"."orders" AS t SET "tenant_id" = NULL FROM found
-            WHERE t."Shelf" = (found.key->>0)::character(3) AND t."no" = (found.key->>1)::integer AND found.tenant IS NOT NULL AND t."tenant_id" = found.tenant::integer
+            WHERE t."Shelf" = (found.key->>0)::character(3) AND t."no" = (found.key->>1)::integer AND t."tenant_id" = found.tenant::integer
             RETURNING 1
         )
-        SELECT (SELECT CASE WHEN count(*) = $2::bigint THEN max(seq)::text END FROM found), (SELECT count(*) FROM changed);
+        SELECT (SELECT span.upto::text FROM span WHERE EXISTS (
+                SELECT FROM bastide.assigned AS a WHERE a.run_id = current_setting('bastide.run')::uuid AND a.relation = '"public"."orders"' AND a.pass = 1 AND a.seq > span.upto - 1000 AND a.seq + a.rows > span.upto + 1)),
+            (SELECT count(*) FROM changed);
         "#);
         insta::assert_snapshot!(show(&keyed(false).inverse()), @"-- Nothing");
     }
@@ -260,6 +314,9 @@ mod tests {
         -- ROW EXCLUSIVE on public.events
         SET LOCAL row_security = off;
         SET LOCAL session_replication_role = replica;
+        SET LOCAL enable_hashjoin = off;
+        SET LOCAL enable_mergejoin = off;
+        SET LOCAL enable_seqscan = off;
         SET LOCAL DateStyle = 'ISO, YMD';
         SET LOCAL IntervalStyle = 'postgres';
         SET LOCAL TimeZone = 'UTC';
@@ -269,12 +326,15 @@ mod tests {
             SELECT first, first + GREATEST(1, $2::bigint / 50) AS beyond
             FROM (SELECT COALESCE($1::text::bigint, 0) AS first) AS cursor
         ), seen AS MATERIALIZED (
-            SELECT t.ctid AS at, 'md5:' || md5(ROW(t."at", t."What")::text) AS hash FROM ONLY "public"."events" AS t
+            SELECT t.ctid AS at, md5(ROW(t."at", t."What")::text)::uuid AS hash FROM ONLY "public"."events" AS t
             WHERE t.ctid >= (SELECT format('(%s,0)', first)::tid FROM span)
               AND t.ctid < (SELECT format('(%s,0)', LEAST(beyond, 4294967295))::tid FROM span)
         ), found AS MATERIALIZED (
-            SELECT DISTINCT seen.at, a.tenant FROM seen JOIN bastide.assignment AS a ON a.key->>0 = seen.hash
-            WHERE a.run_id = current_setting('bastide.run')::uuid AND a.relation = '"public"."events"' AND a.tenant IS NOT NULL
+            SELECT DISTINCT ON (seen.at) seen.at, d.tenant
+            FROM seen JOIN bastide.assigned_keyless AS a ON a.run_id = current_setting('bastide.run')::uuid
+                    AND a.relation = '"public"."events"' AND a.hash = seen.hash AND a.pass = 1
+                JOIN bastide.assigned_tenant AS d ON d.run_id = a.run_id AND d.id = a.tenant
+            ORDER BY seen.at, a.seq DESC
         ), changed AS (
             UPDATE ONLY "public"."events" AS t SET "tenant_id" = found.tenant::integer FROM found
             WHERE t.ctid = found.at AND t."tenant_id" IS NULL
@@ -288,6 +348,9 @@ mod tests {
         -- ROW EXCLUSIVE on public.events
         SET LOCAL row_security = off;
         SET LOCAL session_replication_role = replica;
+        SET LOCAL enable_hashjoin = off;
+        SET LOCAL enable_mergejoin = off;
+        SET LOCAL enable_seqscan = off;
         SET LOCAL DateStyle = 'ISO, YMD';
         SET LOCAL IntervalStyle = 'postgres';
         SET LOCAL TimeZone = 'UTC';
@@ -297,12 +360,14 @@ mod tests {
             SELECT first, first + GREATEST(1, $2::bigint / 50) AS beyond
             FROM (SELECT COALESCE($1::text::bigint, 0) AS first) AS cursor
         ), seen AS MATERIALIZED (
-            SELECT t.ctid AS at, 'md5:' || md5(ROW(t."at", t."What")::text) AS hash FROM ONLY "public"."events" AS t
+            SELECT t.ctid AS at, md5(ROW(t."at", t."What")::text)::uuid AS hash FROM ONLY "public"."events" AS t
             WHERE t.ctid >= (SELECT format('(%s,0)', first)::tid FROM span)
               AND t.ctid < (SELECT format('(%s,0)', LEAST(beyond, 4294967295))::tid FROM span)
         ), found AS MATERIALIZED (
-            SELECT DISTINCT seen.at, a.tenant FROM seen JOIN bastide.assignment AS a ON a.key->>0 = seen.hash
-            WHERE a.run_id = current_setting('bastide.run')::uuid AND a.relation = '"public"."events"' AND a.tenant IS NOT NULL
+            SELECT DISTINCT seen.at, d.tenant
+            FROM seen JOIN bastide.assigned_keyless AS a ON a.run_id = current_setting('bastide.run')::uuid
+                    AND a.relation = '"public"."events"' AND a.hash = seen.hash AND a.pass = 1
+                JOIN bastide.assigned_tenant AS d ON d.run_id = a.run_id AND d.id = a.tenant
         ), changed AS (
             UPDATE ONLY "public"."events" AS t SET "tenant_id" = NULL FROM found
             WHERE t.ctid = found.at AND t."tenant_id" = found.tenant::integer
@@ -321,13 +386,17 @@ mod tests {
          CREATE TRIGGER loud BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION loud();
          CREATE TRIGGER loud BEFORE UPDATE ON events FOR EACH ROW EXECUTE FUNCTION loud()"#;
 
-    /// As inference would: in its own way of printing values, rows that had a tenant left out.
+    /// As inference would: in its own way of printing values, rows that had a tenant left out, three rows to a line.
     async fn assign(trial: &Trial) {
-        let insert = "INSERT INTO bastide.assignment (run_id, relation, key, tenant, rule)";
         trial.execute(&format!(
             r#"SET timezone = 'UTC'; SET datestyle = 'ISO, YMD';
-               {insert} SELECT '{RUN}', '"public"."orders"', jsonb_build_array("Shelf"::text, no::text), CASE WHEN no <> 5 THEN '7' END, 1 FROM public.orders WHERE tenant_id IS NULL ORDER BY no;
-               {insert} SELECT '{RUN}', '"public"."events"', jsonb_build_array('md5:' || md5(ROW(at, "What")::text)), '7', 1 FROM public.events WHERE tenant_id IS NULL;
+               INSERT INTO bastide.assigned_tenant (run_id, tenant) VALUES ('{RUN}', '7');
+               INSERT INTO bastide.assigned (run_id, relation, seq, rows, with_tenant, pass, conflict, keys, tenants, rules)
+               SELECT '{RUN}', '"public"."orders"', min(at), count(*), count(tenant), 1, false, jsonb_agg(key), array_agg(tenant), array_agg(1)
+               FROM (SELECT row_number() OVER (ORDER BY no) AS at, jsonb_build_array("Shelf"::text, no::text) AS key, CASE WHEN no <> 5 THEN 1 END AS tenant FROM public.orders WHERE tenant_id IS NULL) AS a
+               GROUP BY (at - 1) / 3;
+               INSERT INTO bastide.assigned_keyless (run_id, relation, hash, pass, conflict, tenant, rule)
+               SELECT '{RUN}', '"public"."events"', md5(ROW(at, "What")::text)::uuid, 1, false, 1, 1 FROM public.events WHERE tenant_id IS NULL;
                SET timezone = 'Asia/Tokyo'; SET datestyle = 'German'"#
         ))
         .await;
@@ -367,6 +436,68 @@ mod tests {
         assert_eq!(trial.db.query_one_text(EVENTS).await, "7 99 40");
     }
 
+    /// One batch: the next cursor and the rows it changed.
+    async fn batch(trial: &mut Trial, script: &Script, cursor: Option<&str>, most: i64) -> (Option<String>, i64) {
+        let transaction = trial.client.transaction().await.unwrap();
+        for setting in &script.prelude {
+            transaction.batch_execute(setting.as_str()).await.unwrap();
+        }
+        let statement = script.statements[0].as_str();
+        let row = transaction.query_one(statement, &[&cursor, &most]).await.unwrap();
+        transaction.commit().await.unwrap();
+        (row.get(0), row.get(1))
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_no_larger_than_told_and_goes_on_in_the_middle_of_a_line() {
+        let mut trial = Trial::of("integer", SCHEMA).await;
+        trial.execute("INSERT INTO public.orders SELECT 'b', i FROM generate_series(1, 3) AS i").await;
+        assign(&trial).await;
+        // Of nine rows without a tenant the numbers 1 to 3, 4 to 6 and 7 to 9 are one line each; then a gap, another pass, a gap.
+        trial.execute(&format!(
+            r#"INSERT INTO public.orders SELECT 'c', i FROM generate_series(1, 3) AS i;
+               INSERT INTO bastide.assigned VALUES
+                 ('{RUN}', '"public"."orders"', 5000, 2, 2, 2, false, '[["c", "1"], ["c", "2"]]', '{{1,1}}', '{{1,1}}'),
+                 ('{RUN}', '"public"."orders"', 9000, 1, 1, 1, false, '[["c", "3"]]', '{{1}}', '{{1}}')"#
+        ))
+        .await;
+        let script = keyed(true).forward();
+        let mut seen = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let (next, rows) = batch(&mut trial, &script, cursor.as_deref(), 4).await;
+            seen.push((next.clone(), rows));
+            if next.is_none() {
+                break;
+            }
+            cursor = next;
+        }
+        // Number 7 (no = 5) has no tenant; the gap costs no batch.
+        assert_eq!(seen, [(Some("4".to_owned()), 4), (Some("8".to_owned()), 3), (Some("12".to_owned()), 1), (None, 1)]);
+        let open = r#"SELECT string_agg("Shelf" || no, ' ' ORDER BY "Shelf", no) FROM public.orders WHERE tenant_id IS NULL"#;
+        assert_eq!(trial.db.query_one_text(open).await, "a5 c1 c2", "another pass's rows are its own");
+        let (next, rows) = batch(&mut trial, &script, Some("3"), 2).await;
+        assert_eq!((next.as_deref(), rows), (Some("5"), 0), "the same batch twice is harmless");
+    }
+
+    #[tokio::test]
+    async fn of_two_findings_about_a_row_without_a_key_the_later_fills_and_both_are_undone() {
+        let mut trial = Trial::of("integer", SCHEMA).await;
+        assign(&trial).await;
+        trial.execute(&format!(
+            r#"SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET session_replication_role = replica;
+               UPDATE public.events SET tenant_id = 7 WHERE at = '2024-05-02 12:00+02';
+               INSERT INTO bastide.assigned_tenant (run_id, tenant) VALUES ('{RUN}', '8');
+               INSERT INTO bastide.assigned_keyless (run_id, relation, hash, pass, conflict, tenant, rule)
+               SELECT '{RUN}', '"public"."events"', md5(ROW(at, "What")::text)::uuid, 1, false, 2, 1 FROM public.events WHERE tenant_id IS DISTINCT FROM 99"#
+        )).await;
+        trial.forward(&keyless(true)).await;
+        let tenants = "SELECT tenant_id || ' ' || count(*) FROM public.events WHERE tenant_id IS NOT NULL GROUP BY tenant_id ORDER BY tenant_id";
+        assert_eq!(trial.db.query_rows(tenants).await, ["7 1", "8 38", "99 1"]);
+        trial.undo(&keyless(true)).await;
+        assert_eq!(trial.db.query_rows(tenants).await, ["99 1"]);
+    }
+
     #[tokio::test]
     async fn a_batch_goes_through_the_key() {
         let mut trial = Trial::of("integer", SCHEMA).await;
@@ -383,7 +514,7 @@ mod tests {
             plan.push_str(row.get(0));
             plan.push('\n');
         }
-        assert!(plan.contains("using orders_pkey"), "{plan}");
+        assert!(plan.contains("using orders_pkey") && plan.contains("using assigned_pkey"), "{plan}");
     }
 
     #[tokio::test]
@@ -391,7 +522,8 @@ mod tests {
         let schema = r#"CREATE TABLE parts (id int, tenant_id int); CREATE TABLE heir () INHERITS (parts);
              INSERT INTO parts VALUES (1); INSERT INTO heir VALUES (1)"#;
         let mut trial = Trial::of("integer", schema).await;
-        trial.execute(&format!(r#"INSERT INTO bastide.assignment (run_id, relation, key, tenant, rule) VALUES ('{RUN}', '"public"."parts"', '["1"]', '7', 1)"#)).await;
+        trial.execute(&format!(r#"INSERT INTO bastide.assigned_tenant (run_id, tenant) VALUES ('{RUN}', '7');
+             INSERT INTO bastide.assigned VALUES ('{RUN}', '"public"."parts"', 1, 1, 1, 2, false, '[["1"]]', '{{1}}', '{{1}}')"#)).await;
         let step = Step::Backfill(Backfill {
             pass: 2,
             table: name("public.parts"),

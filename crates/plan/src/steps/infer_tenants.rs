@@ -1,7 +1,7 @@
 //! Every row's tenant, inferred set-wise inside the database and recorded with its evidence before any row is touched.
 
 use bastide_catalog::Catalog;
-use bastide_sql::{Ident, LockMode, QualifiedName, Sql, sql};
+use bastide_sql::{LockMode, QualifiedName, Sql, sql};
 use serde::{Deserialize, Serialize};
 
 use crate::{Script, inference};
@@ -44,30 +44,28 @@ impl InferTenants {
         }
     }
 
-    /// The first pass takes what the later ones recorded with it: a backfill still to be undone reads all of it.
+    /// Each pass takes back its own; cutover may be undone and tried again, and then records its findings anew. The first
+    /// is undone last and leaves nothing.
     pub(super) fn inverse(&self) -> Script {
-        if self.pass == 2 {
-            return Script::nothing();
-        }
-        // Cutover may be undone and tried again, and then records its findings anew.
-        let range = |column: &'static str| {
-            if self.pass == 1 {
-                return sql!("");
-            }
-            let ((above, up_to), column) = (inference::rules_of_pass(self.pass), Ident::constant(column));
-            sql!(" AND {} > {} AND {} <= {}", column, above, column, up_to)
-        };
-        Script {
-            lock: None,
-            ..Script::long(
-                LockMode::AccessShare,
-                Vec::new(),
-                vec![
-                    sql!("DELETE FROM bastide.assignment WHERE run_id = current_setting('bastide.run')::uuid{}", range("rule")),
-                    sql!("DELETE FROM bastide.rule WHERE run_id = current_setting('bastide.run')::uuid{}", range("id")),
-                ],
+        let delete = |table: &'static str, mine: Sql| {
+            let mine = if self.pass == 1 { sql!("") } else { mine };
+            sql!(
+                "DELETE FROM bastide.{} WHERE run_id = current_setting('bastide.run')::uuid{}",
+                Sql::trusted(table),
+                mine
             )
+        };
+        let of_pass = || sql!(" AND pass = {}", self.pass);
+        let (above, up_to) = inference::rules_of_pass(self.pass);
+        let mut statements = vec![
+            delete("assigned", of_pass()),
+            delete("assigned_keyless", of_pass()),
+            delete("rule", sql!(" AND id > {} AND id <= {}", above, up_to)),
+        ];
+        if self.pass == 1 {
+            statements.push(delete("assigned_tenant", sql!("")));
         }
+        Script { lock: None, ..Script::long(LockMode::AccessShare, Vec::new(), statements) }
     }
 
     /// What was inferred is not part of a snapshot.
@@ -90,7 +88,7 @@ mod tests {
                     "INSERT INTO bastide.rule VALUES (current_setting('bastide.run')::uuid, 1, 'o', 'parent', 'p')"
                 ),
                 sql!(
-                    "INSERT INTO bastide.assignment (run_id, relation, key, tenant, rule) SELECT current_setting('bastide.run')::uuid, 'o', '[\"1\"]', '7', 1 FROM public.orders"
+                    "INSERT INTO bastide.assigned SELECT current_setting('bastide.run')::uuid, 'o', 1, 1, 0, 1, false, '[[\"1\"]]', '{NULL}', '{1}' FROM public.orders"
                 ),
             ],
             reads: vec![name("public.orders")],
@@ -117,14 +115,21 @@ mod tests {
         SET LOCAL extra_float_digits = 1;
         SET LOCAL bytea_output = 'hex';
         INSERT INTO bastide.rule VALUES (current_setting('bastide.run')::uuid, 1, 'o', 'parent', 'p');
-        INSERT INTO bastide.assignment (run_id, relation, key, tenant, rule) SELECT current_setting('bastide.run')::uuid, 'o', '["1"]', '7', 1 FROM public.orders;
+        INSERT INTO bastide.assigned SELECT current_setting('bastide.run')::uuid, 'o', 1, 1, 0, 1, false, '[["1"]]', '{NULL}', '{1}' FROM public.orders;
         "#);
         insta::assert_snapshot!(show(&step(1).inverse()), @r"
         -- LongTransaction
-        DELETE FROM bastide.assignment WHERE run_id = current_setting('bastide.run')::uuid;
+        DELETE FROM bastide.assigned WHERE run_id = current_setting('bastide.run')::uuid;
+        DELETE FROM bastide.assigned_keyless WHERE run_id = current_setting('bastide.run')::uuid;
         DELETE FROM bastide.rule WHERE run_id = current_setting('bastide.run')::uuid;
+        DELETE FROM bastide.assigned_tenant WHERE run_id = current_setting('bastide.run')::uuid;
         ");
-        insta::assert_snapshot!(show(&step(2).inverse()), @"-- Nothing");
+        insta::assert_snapshot!(show(&step(2).inverse()), @r"
+        -- LongTransaction
+        DELETE FROM bastide.assigned WHERE run_id = current_setting('bastide.run')::uuid AND pass = 2;
+        DELETE FROM bastide.assigned_keyless WHERE run_id = current_setting('bastide.run')::uuid AND pass = 2;
+        DELETE FROM bastide.rule WHERE run_id = current_setting('bastide.run')::uuid AND id > 1000000 AND id <= 2000000;
+        ");
     }
 
     #[tokio::test]

@@ -81,14 +81,14 @@ pub(crate) async fn graph(db: &Database, root: &str, key: &str, scoped: &[(&str,
     Graph::build(&catalog, &root, &tables)
 }
 
-/// Every assignment as `relation key → tenant (kind: path)`, in the order recorded.
+/// Every assignment as `relation key → tenant (kind: path)`, by relation and key.
 pub(crate) async fn assigned(db: &Database, graph: &Graph) -> String {
     run(db, &assign_script(graph, Some(QUARANTINE), 1)).await.unwrap_or_else(|error| panic!("{error}"));
     let rows = db
         .query_rows(
             "SELECT a.relation || ' ' || a.key || ' → ' || coalesce(a.tenant, 'NULL') || ' (' || r.kind || ': ' || r.path || ')'
              FROM bastide.assignment a JOIN bastide.rule r ON r.run_id = a.run_id AND r.id = a.rule AND r.relation = a.relation
-             ORDER BY a.seq",
+             ORDER BY a.relation, a.key",
         )
         .await;
     let recorded = db.query_one_text("SELECT count(*) FROM bastide.assignment").await;

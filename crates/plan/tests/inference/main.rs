@@ -2,6 +2,7 @@
 
 mod fixture;
 mod held;
+mod packed;
 mod random;
 mod reference;
 mod seeds;

@@ -97,7 +97,7 @@ async fn load(db: &Database, shop: &Shop) {
 }
 
 async fn answers(db: &Database, graph: &Graph) -> BTreeMap<Place, State> {
-    db.execute("TRUNCATE bastide.assignment, bastide.rule").await;
+    db.execute("TRUNCATE bastide.assigned, bastide.rule").await;
     assigned(db, graph).await;
     let query = "SELECT substring(a.relation from '\"t([0-9]+)\"'), a.key->>0, a.tenant, r.kind
                  FROM bastide.assignment a JOIN bastide.rule r ON r.id = a.rule";

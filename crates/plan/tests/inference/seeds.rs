@@ -156,37 +156,37 @@ async fn a_proposed_tenant_gets_only_what_nothing_else_settles() {
     let key = |key: &str| vec![key.to_owned()];
     let one = plain.clone().propose(&name("public.p"), &key("10"), "-5", "the group of 10".to_owned());
     insta::assert_snapshot!(assigned(&db, &one).await, @r#"
+    "public"."c" ["11"] → -1 (unreachable: public.c: no reference leads to a tenant)
     "public"."c" ["5"] → 1 (parent: public.c.a → public.p)
     "public"."c" ["7"] → -1 (conflict: public.c.b → public.p)
     "public"."c" ["8"] → -5 (parent: public.c.a → public.p)
     "public"."c" ["9"] → -5 (parent: public.c.a → public.p)
-    "public"."c" ["11"] → -1 (unreachable: public.c: no reference leads to a tenant)
     "public"."g" ["1"] → -5 (parent: public.g.c → public.c)
     "public"."g" ["2"] → -5 (parent: public.g.c → public.c)
     "public"."g" ["3"] → -1 (conflict: public.g.c → public.c)
     "public"."p" ["1"] → 1 (parent: public.p.m_id → public.m)
+    "public"."p" ["10"] → -5 (proposed: the group of 10)
     "public"."p" ["2"] → 2 (parent: public.p.m_id → public.m)
     "public"."p" ["6"] → -1 (unreachable: public.p: no reference leads to a tenant)
     "public"."p" ["9"] → -5 (child: public.p ← public.c.b)
-    "public"."p" ["10"] → -5 (proposed: the group of 10)
     "#);
     // Where two tenants of one group meet is a conflict, and no choice.
-    db.execute("TRUNCATE bastide.assignment, bastide.rule").await;
+    db.execute("TRUNCATE bastide.assigned, bastide.rule").await;
     let two = one.propose(&name("public.g"), &key("1"), "-6", "the group of 1".to_owned());
     insta::assert_snapshot!(assigned(&db, &two).await, @r#"
+    "public"."c" ["11"] → -1 (unreachable: public.c: no reference leads to a tenant)
     "public"."c" ["5"] → 1 (parent: public.c.a → public.p)
     "public"."c" ["7"] → -1 (conflict: public.c.b → public.p)
     "public"."c" ["8"] → -6 (child: public.c ← public.g.c)
     "public"."c" ["9"] → -5 (parent: public.c.a → public.p)
-    "public"."c" ["11"] → -1 (unreachable: public.c: no reference leads to a tenant)
     "public"."g" ["1"] → -6 (proposed: the group of 1)
     "public"."g" ["2"] → -5 (parent: public.g.c → public.c)
     "public"."g" ["3"] → -1 (conflict: public.g.c → public.c)
     "public"."p" ["1"] → 1 (parent: public.p.m_id → public.m)
+    "public"."p" ["10"] → -5 (proposed: the group of 10)
     "public"."p" ["2"] → 2 (parent: public.p.m_id → public.m)
     "public"."p" ["6"] → -1 (unreachable: public.p: no reference leads to a tenant)
     "public"."p" ["9"] → -1 (conflict: public.p ← public.c.a)
-    "public"."p" ["10"] → -5 (proposed: the group of 10)
     "#);
 }
 

@@ -268,7 +268,7 @@ async fn a_second_pass_over_filled_rows_writes_nothing_and_one_snapshot_is_deman
         ["1000005|"],
         "unreachable, with no quarantine to go to, in the second pass's numbers"
     );
-    db.execute("UPDATE c SET m_id = 1; TRUNCATE bastide.assignment").await;
+    db.execute("UPDATE c SET m_id = 1; TRUNCATE bastide.assigned").await;
     run(&db, &script).await.unwrap();
     assert!(found().await.is_empty());
     db.execute("UPDATE c SET m_id = NULL").await;

@@ -89,10 +89,11 @@ pub(super) async fn reach(
     Ok((outside, inside))
 }
 
-/// Every table of schema `bastide`, for the application to be refused at.
+/// Every table and view of schema `bastide` for the application to be refused at: all but the one it may read.
 pub(super) async fn kept_tables(transaction: &Transaction<'_>) -> Result<Vec<QualifiedName>, VerifyError> {
     let query = "SELECT relname::text FROM pg_class
-        WHERE relnamespace = 'bastide'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1";
+        WHERE relnamespace = 'bastide'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+          AND relname <> 'scoped_tables' ORDER BY 1";
     let rows =
         transaction.query(query, &[]).await.map_err(VerifyError::reading("the tables of `bastide`"))?;
     let name = |text: String| Ok(QualifiedName::new(Ident::constant("bastide"), Ident::new(text)?));

@@ -74,6 +74,7 @@ async fn a_sound_database_holds() {
         ("public.sales", "closed", "none"),
         ("public.events_2026", "closed", "none"),
         ("bastide.assignment", "closed", "none"),
+        ("bastide.assigned", "closed", "none"),
         ("bastide_app", "context_outlives", "own tenant"),
         ("bastide_app", "prepared", "other tenant"),
         ("bastide_app", "cursor", "other tenant"),
