@@ -39,6 +39,10 @@ pub async fn finish(target: &Target, id: Option<Uuid>) -> Result<RunRecord, Engi
             .map(|table| sql!("DELETE FROM {} WHERE run_id = current_setting('bastide.run')::uuid", table)),
     );
     message.extend([
+        // A run that an older binary began has no such table.
+        sql!(
+            "DO $$ BEGIN IF to_regclass('bastide.changed') IS NOT NULL THEN DELETE FROM bastide.changed WHERE run_id = current_setting('bastide.run')::uuid; END IF; END $$"
+        ),
         sql!("UPDATE bastide.run SET before = NULL WHERE id = current_setting('bastide.run')::uuid"),
         sql!("COMMIT"),
     ]);

@@ -136,6 +136,23 @@ CREATE TABLE IF NOT EXISTS bastide.held (
     restored_at timestamptz
 );
 
+-- What settling crossing links changed in live rows.
+CREATE TABLE IF NOT EXISTS bastide.changed (
+    run_id      uuid NOT NULL,
+    seq         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    relation    text NOT NULL,
+    key         jsonb NOT NULL,            -- of the row as the change left it
+    what        text NOT NULL,             -- cut, redirected (to a copy), made (a copy), moved (to another tenant)
+    link        text NOT NULL,             -- the answered one: table:foreign key
+    before      jsonb NOT NULL,            -- the reference's or the tenant column's values as text; of a copy, its original's key
+    after       jsonb NOT NULL,            -- the same afterwards; of a copy, a hash of it
+    parent      jsonb,                     -- key of the row that was referenced before
+    tenant      text,                      -- the row's before; of a copy, whose it is
+    reason      text NOT NULL,
+    changed_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    undone_at   timestamptz
+);
+
 CREATE TABLE IF NOT EXISTS bastide.scope (
     schema        text NOT NULL,
     "table"       text NOT NULL,

@@ -15,6 +15,7 @@ mod file;
 #[cfg(test)]
 mod fixture;
 pub mod inference;
+mod links;
 mod notes;
 mod obstacles;
 mod phases;
@@ -23,6 +24,7 @@ mod planner;
 mod quarantine;
 mod refusal;
 mod script;
+mod settlement;
 pub mod steps;
 mod survey;
 
@@ -34,5 +36,6 @@ pub use planner::plan;
 pub use quarantine::{proposed, quarantine, slug_column};
 pub use refusal::Refusal;
 pub use script::{Mode, Script};
+pub use settlement::Settlement;
 pub use steps::{Step, StepId};
 pub use survey::*;

@@ -6,9 +6,10 @@ use bastide_catalog::{Acl, AclItem, Catalog, Table, TableKind, TriggerEnabled, V
 use bastide_sql::{Ident, QualifiedName};
 
 use crate::{
-    Class, Config, Refusal, Survey,
+    Class, Config, LinkSurvey, Refusal, Survey,
     access::is_superuser,
     classify::Classification,
+    inference::{How, SettledLink},
     phases::{KEEPER, is_foreign_policy, is_ours, unreachable_views},
     refusal::CrossingLink,
 };
@@ -186,11 +187,25 @@ fn owned_by(catalog: &Catalog, role: &Ident) -> Option<String> {
         .or_else(|| schemas().map(|(name, _)| format!("the schema {name}")))
 }
 
-/// Links on which more than 1 % of a table's rows cross mean that the root is no boundary.
-pub(crate) fn boundary(catalog: &Catalog, survey: &Survey, root: &QualifiedName) -> Result<(), Refusal> {
+/// Links on which more than 1 % of a table's rows cross mean that the root is no boundary; but for rows that several
+/// tenants use, as the operator said, and are to have a copy of each.
+pub(crate) fn boundary(
+    catalog: &Catalog,
+    survey: &Survey,
+    root: &QualifiedName,
+    settled: &[SettledLink],
+) -> Result<(), Refusal> {
+    let copied = |link: &LinkSurvey| {
+        settled.iter().any(|answer| {
+            matches!(answer.how, How::Copy(_))
+                && answer.table == link.table
+                && answer.foreign_key == link.foreign_key
+        })
+    };
     let links: Vec<CrossingLink> = survey
         .links
         .iter()
+        .filter(|link| !copied(link))
         .map(|link| CrossingLink {
             link: link.clone(),
             table_rows: rows_of(catalog, survey, &link.table).max(link.rows),

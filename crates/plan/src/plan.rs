@@ -6,7 +6,7 @@ use bastide_catalog::{Fingerprint, TypeName};
 use bastide_sql::{Ident, QualifiedName};
 use serde::{Deserialize, Serialize};
 
-use crate::{Config, Step, StepId, TableSurvey, survey::LinkSurvey};
+use crate::{Config, Settlement, Step, StepId, TableSurvey, survey::LinkSurvey};
 
 /// Bumped when an older binary could misread the file.
 pub const PLAN_FORMAT: u32 = 1;
@@ -109,7 +109,7 @@ pub enum ColumnOrigin {
 /// Something only the operator can settle. The run stops before it changes anything while one is open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
-    /// Stable: `class:public.notes`, `links:public.orders`, …
+    /// Stable: `class:public.notes`, `link:public.orders:orders_customer_id_fkey`, …
     pub id: String,
     pub text: String,
     pub choices: Vec<String>,
@@ -185,6 +185,14 @@ impl Plan {
     /// Questions that stop the run.
     pub fn open(&self) -> impl Iterator<Item = &Question> {
         self.questions.iter().filter(|question| question.answer.is_none())
+    }
+
+    /// What becomes of a link's crossing rows; `None` while that is open, or when none crossed.
+    #[must_use]
+    pub fn settlement(&self, link: &LinkSurvey) -> Option<Settlement> {
+        let id = crate::links::id(link);
+        let question = self.questions.iter().find(|question| question.id == id)?;
+        question.answer.as_deref().and_then(Settlement::of)
     }
 
     pub fn steps_of(&self, phase: Phase) -> impl Iterator<Item = &PlannedStep> {

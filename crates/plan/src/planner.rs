@@ -9,14 +9,12 @@ use crate::{
     Class, ColumnOrigin, Config, Database, PLAN_FORMAT, Plan, Proposal, Question, Refusal, Survey,
     TableDecision, TenantColumn, TenantRoot,
     classify::{Classification, answer, classify},
-    declared, notes, obstacles,
+    declared, links, notes, obstacles,
     phases::{Planning, needs_inference, plan_all},
     quarantine,
     refusal::thousands,
 };
 
-/// How rows on the child side of a crossing link are settled.
-const HOLD_ASIDE: &str = "hold_aside";
 /// What becomes of a group of unreachable rows.
 const CREATE: &str = "create";
 const QUARANTINE: &str = "quarantine";
@@ -32,13 +30,15 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
         return Err(Refusal::NothingScoped { root: root.table.clone() });
     }
     let of_rules = declared::measured(config, survey)?;
-    obstacles::boundary(catalog, survey, &root.table)?;
+    let links = links::links(catalog, survey, config, &classification)?;
+    obstacles::boundary(catalog, survey, &root.table, &links.settled)?;
     obstacles::find(catalog, config, &classification)?;
 
     let mut questions = classification.questions.clone();
-    let links = link_questions(survey, config)?;
-    let hold_crossing = !links.is_empty();
-    questions.extend(links);
+    let hold_crossing = !links.questions.is_empty();
+    questions.extend(links.questions);
+    let mut notes = notes::of(catalog, config, &classification);
+    notes.extend(links.notes);
 
     let mut planning = Planning {
         config,
@@ -47,9 +47,10 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
         quarantine: None,
         proposed: Vec::new(),
         hold_crossing,
+        settled: links.settled,
         catalog: catalog.clone(),
         steps: Vec::new(),
-        notes: notes::of(catalog, config, &classification),
+        notes,
         questions,
     };
     if survey.tenants == 0 && !root.new && survey.tables.values().any(|table| table.rows > 0) {
@@ -155,32 +156,6 @@ fn tenant_text(proposal: &Proposal, anchor: &str) -> String {
         proposal.named_by,
         proposal.slug
     )
-}
-
-/// One question for each table with rows that would join two tenants.
-fn link_questions(survey: &Survey, config: &Config) -> Result<Vec<Question>, Refusal> {
-    let mut by_table: BTreeMap<&QualifiedName, Vec<String>> = BTreeMap::new();
-    for link in survey.links.iter().filter(|link| link.crossing > 0) {
-        let (crossing, key, references) = (thousands(link.crossing), &link.foreign_key, &link.references);
-        by_table.entry(&link.table).or_default().push(format!("{crossing} by {key} to {references}"));
-    }
-    let mut questions = Vec::new();
-    for (table, links) in by_table {
-        let mut question = Question {
-            id: format!("links:{table}"),
-            text: format!(
-                "Rows of {table} reference rows of another tenant: {}. `{HOLD_ASIDE}`: at cutover they move to bastide.held, \
-                 with what references them, and can be put back. Otherwise choose another tenant root.",
-                links.join(", ")
-            ),
-            choices: vec![HOLD_ASIDE.to_owned()],
-            default: Some(HOLD_ASIDE.to_owned()),
-            answer: None,
-        };
-        question.answer = answer(config, &question)?;
-        questions.push(question);
-    }
-    Ok(questions)
 }
 
 fn decisions(classification: &Classification, survey: &Survey) -> BTreeMap<QualifiedName, TableDecision> {

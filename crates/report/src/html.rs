@@ -141,7 +141,13 @@ mod tests {
 
     fn page(state: RunState, verdict: Option<&Verdict>) -> String {
         let (run, steps) = (sample::run(state), sample::steps());
-        super::html(&Report { run: &run, steps: &steps, verdict, held: &[("public.orders".to_owned(), 3)] })
+        super::html(&Report {
+            run: &run,
+            steps: &steps,
+            verdict,
+            held: &[("public.orders".to_owned(), 3)],
+            settled: &[("public.orders:orders_branch_id_fkey".to_owned(), "cut".to_owned(), 7)],
+        })
     }
 
     #[test]

@@ -28,4 +28,6 @@ pub struct Report<'a> {
     pub verdict: Option<&'a Verdict>,
     /// Rows held aside now, by table.
     pub held: &'a [(String, u64)],
+    /// What settling crossing links changed and has not taken back: link, what was done, rows.
+    pub settled: &'a [(String, String, u64)],
 }

@@ -102,7 +102,7 @@ mod tests {
            steps  none: nothing to do
             note  public.daily is not granted
 
-        open  links:public.orders
+        open  link:public.orders:orders_customer_id_fkey
               Rows of public.orders reference rows of another tenant.
               choices: hold_aside (default: hold_aside)
         "#);

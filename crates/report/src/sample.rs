@@ -87,7 +87,7 @@ pub(crate) fn plan() -> Plan {
             samples: vec!["17".to_owned(), "23".to_owned()],
         }],
         questions: vec![Question {
-            id: "links:public.orders".to_owned(),
+            id: "link:public.orders:orders_customer_id_fkey".to_owned(),
             text: "Rows of public.orders reference rows of another tenant.".to_owned(),
             choices: vec!["hold_aside".to_owned()],
             default: Some("hold_aside".to_owned()),

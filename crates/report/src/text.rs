@@ -33,6 +33,9 @@ pub fn text(report: &Report<'_>) -> String {
             numbers::count(summary.rows_held),
         ),
     );
+    for (link, what, rows) in report.settled {
+        line("link", format!("{link}: {} {what}", numbers::count(*rows)));
+    }
     line(
         "steps",
         format!(
@@ -113,7 +116,7 @@ mod tests {
         let (run, steps) = (sample::run(RunState::PendingCutover), sample::steps());
         let verdict = sample::verdict(Outcome::Held);
         let held = [("public.orders".to_owned(), 3)];
-        let report = Report { run: &run, steps: &steps, verdict: Some(&verdict), held: &held };
+        let report = Report { run: &run, steps: &steps, verdict: Some(&verdict), held: &held, settled: &[] };
         insta::assert_snapshot!(super::text(&report), @r"
         database  shop
              run  00000000-0000-0000-0000-000000000000  pending cutover

@@ -23,7 +23,10 @@ use tokio::net::TcpListener;
 
 use crate::{
     args::DemoArgs,
-    commands::{rls::held_rows_of, serve},
+    commands::{
+        rls::{held_rows_of, settled_rows_of},
+        serve,
+    },
     context::Context,
     exit::{Exit, Unusable},
     progress::Progress,
@@ -122,8 +125,10 @@ async fn play(
         state.keep_verdict(migrated.run.id, verdict)?;
     }
     let held = held_rows_of(&target, migrated.run.id).await?;
+    let settled = settled_rows_of(&target, migrated.run.id).await?;
     let verdict = migrated.verdict.as_ref();
-    let report = Report { run: &migrated.run, steps: &migrated.steps, verdict, held: &held };
+    let report =
+        Report { run: &migrated.run, steps: &migrated.steps, verdict, held: &held, settled: &settled };
     let file = state.report_file(migrated.run.id);
     write_private(&file, &bastide_report::html(&report))?;
     let summary = Summary::of(&report);

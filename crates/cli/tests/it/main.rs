@@ -5,6 +5,7 @@ mod declared;
 mod errors;
 mod real_databases;
 mod refused;
+mod settled;
 mod shapes;
 mod shop;
 mod there_and_back;

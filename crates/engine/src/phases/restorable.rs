@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bastide_catalog::Catalog;
 use bastide_plan::{
     Step,
-    inference::{HeldLayout, HeldReference, collisions, orphans},
+    inference::{HeldLayout, HeldReference, LostReference, SettleChecks, collisions, orphans},
     steps::{DropLegacyKey, LegacyKey},
 };
 use bastide_sql::{Ident, QualifiedName, Sql, join, sql};
@@ -31,6 +31,11 @@ pub(crate) async fn check(
             (Some(Step::HoldAside(step)), state) if state != StepState::Undone => {
                 layouts.extend(&step.layouts);
             }
+            (Some(Step::SettleLinks(step)), state)
+                if !matches!(state, StepState::Undone | StepState::Planned) =>
+            {
+                misfits.extend(lost(guard.client_mut(), &step.checks).await?);
+            }
             _ => {}
         }
     }
@@ -54,6 +59,30 @@ async fn twice(client: &Client, key: &DropLegacyKey) -> Result<Option<String>, E
         listed(&key.columns),
         key.name
     )))
+}
+
+/// References and tenants that settling links changed, and that could not go back.
+async fn lost(client: &mut Client, checks: &SettleChecks) -> Result<Vec<String>, EngineError> {
+    const DOING: &str = "looking whether settled links can be put back";
+    let mut misfits = Vec::new();
+    // Dropped without COMMIT, so that nothing of it stays.
+    let transaction = client.transaction().await.map_err(EngineError::server(DOING))?;
+    transaction.batch_execute(&message::text(&checks.prepare)).await.map_err(EngineError::server(DOING))?;
+    for LostReference { table, references, query } in &checks.lost {
+        let row = transaction.query_one(query.as_str(), &[]).await.map_err(EngineError::server(DOING))?;
+        let (count, examples): (i64, String) = (
+            row.try_get(0).map_err(EngineError::server(DOING))?,
+            row.try_get(1).map_err(EngineError::server(DOING))?,
+        );
+        if count > 0 {
+            misfits.push(format!(
+                "{count} row(s) of {table} cannot refer to what they did, for those rows of {references} were deleted since \
+                 (put them back, or set undone_at in bastide.changed to leave it at that): {examples}"
+            ));
+        }
+    }
+    transaction.rollback().await.map_err(EngineError::server(DOING))?;
+    Ok(misfits)
 }
 
 /// Rows held aside whose key a row written since has, and rows whose parent somebody deleted since.

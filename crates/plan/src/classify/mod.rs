@@ -19,7 +19,7 @@ use bastide_sql::QualifiedName;
 
 pub use self::root::{find_root, slug};
 pub(crate) use self::root::{near, uuid_from};
-pub(crate) use self::rules::{answer, excluded};
+pub(crate) use self::rules::{COPY, answer, excluded};
 use crate::{Class, Config, Question, Refusal, TenantColumn, TenantRoot, Usage, declared};
 
 #[derive(Clone, Debug, PartialEq, Eq)]

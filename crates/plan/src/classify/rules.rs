@@ -10,7 +10,7 @@ use super::{
     because::{self, Hop, used},
     family::Families,
 };
-use crate::{Class, Config, Question, Refusal, TenantRoot, Usage};
+use crate::{Class, Config, Question, Refusal, TenantRoot, Usage, settlement::can_copy_all};
 
 /// Fewer used rows than this say nothing about whose a table is.
 const ENOUGH_ROWS: u64 = 20;
@@ -20,6 +20,9 @@ pub(super) struct Ruled {
     pub(super) wanted: Vec<QualifiedName>,
     pub(super) questions: Vec<Question>,
 }
+
+/// Each tenant that uses a row gets its own copy of it.
+pub(crate) const COPY: &str = "copy";
 
 /// Why the operator left a table out.
 pub(crate) fn excluded(config: &Config, table: &QualifiedName) -> Option<String> {
@@ -42,6 +45,12 @@ pub(super) fn apply(
     let mut rules = Rules {
         personal: personal(catalog, &families),
         usage: family_usage(catalog, &families, usage),
+        copyable: families
+            .heads()
+            .map(|(head, _)| head)
+            .filter(|head| can_copy_all(catalog, head))
+            .cloned()
+            .collect(),
         edges: edges(catalog, config, &families),
         root,
         classes: BTreeMap::new(),
@@ -155,6 +164,8 @@ struct Rules<'a> {
     /// Families with a column that looks like a person's, and that column's name.
     personal: BTreeMap<QualifiedName, String>,
     usage: BTreeMap<QualifiedName, Usage>,
+    /// Tables whose rows can be there a second time, for another tenant.
+    copyable: BTreeSet<QualifiedName>,
     edges: Vec<Edge>,
     root: &'a TenantRoot,
     classes: BTreeMap<QualifiedName, (Class, String)>,
@@ -310,11 +321,11 @@ impl Rules<'_> {
                 }
                 (None, _) => nothing_says(),
             };
-            let mut question = class_question(&table, &why, measured);
+            let mut question = class_question(&table, &why, measured, self.copyable.contains(&table));
             question.answer = answer(config, &question)?;
             let class = match question.answer.as_deref() {
                 Some("shared") => Class::Shared,
-                Some("scoped") => Class::Scoped,
+                Some("scoped" | COPY) => Class::Scoped,
                 _ => Class::Closed,
             };
             let because = match &question.answer {
@@ -335,7 +346,7 @@ impl Rules<'_> {
     }
 }
 
-fn class_question(table: &QualifiedName, why: &str, measured: Option<Usage>) -> Question {
+fn class_question(table: &QualifiedName, why: &str, measured: Option<Usage>, copyable: bool) -> Question {
     let mut choices = vec!["shared".to_owned(), "closed".to_owned()];
     let mut text = format!(
         "Whose are the rows of {table}? ({why}.) `shared`: reference data, every tenant may read all of it. `closed`: out \
@@ -344,6 +355,15 @@ fn class_question(table: &QualifiedName, why: &str, measured: Option<Usage>) -> 
     if measured.is_some() {
         choices.push("scoped".to_owned());
         text.push_str(" `scoped`: each row belongs to the tenant whose rows reference it.");
+        if measured.is_some_and(|usage| usage.by_many > 0) {
+            text.push_str(" What several tenants use goes to quarantine.");
+            if copyable {
+                choices.push(COPY.to_owned());
+                text.push_str(
+                    " `copy`: the same, but at cutover each tenant gets its own copy of what several use.",
+                );
+            }
+        }
     }
     let default = Some("closed".to_owned());
     Question { id: format!("class:{table}"), text, choices, default, answer: None }

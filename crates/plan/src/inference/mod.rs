@@ -25,11 +25,13 @@ mod render;
 mod rounds;
 mod rules;
 mod seeds;
+mod settle;
 #[cfg(test)]
 mod tests;
 
 pub use components::{Components, MOST_ROWS, components};
 pub use duplicates::{DuplicateMeasure, duplicates};
+pub(crate) use graph::leaves;
 pub use graph::{Edge, Graph, Link, Node};
 pub use hold::{HeldLayout, HeldReference, HoldAsideScripts, collisions, hold_aside, orphans};
 pub use measure::{
@@ -40,6 +42,7 @@ pub use record::{REOPENING, assign_script, declare_script, row_key, rules_of_pas
 pub use render::{Side, catalog_path, joined, layout};
 pub use rules::{RuleMeasure, RulePair, rule_measures};
 pub use seeds::{Given, Says, Seed, create_given, give};
+pub use settle::{Fresh, How, LostReference, SettleChecks, SettleScripts, SettledLink, settle_links};
 
 use bastide_sql::{Sql, sql};
 

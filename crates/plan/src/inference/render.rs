@@ -236,6 +236,12 @@ impl Node {
         }
     }
 
+    /// The type of a column, as the server prints it.
+    pub(crate) fn kind(&self, column: &Ident) -> TypeName {
+        let found = self.layout.iter().find(|(name, ..)| name == column);
+        found.map_or_else(|| sql!("text"), |(_, kind, _)| kind.clone())
+    }
+
     /// Whether some of its rows can be facts.
     pub(crate) fn has_facts(&self) -> bool {
         self.tenant.is_some()

@@ -11,11 +11,11 @@ use super::{
     not_null,
 };
 use crate::{
-    Phase, Refusal, Step, access,
-    inference::hold_aside,
+    ColumnOrigin, Phase, Refusal, Settlement, Step, access,
+    inference::{How, hold_aside, settle_links as settle},
     steps::{
         AddTenantForeignKey, CloseTable, DropLegacyKey, HoldAside, KeepLegacyWrites, LegacyKey,
-        OwnMaterialisedView, ReleaseLegacyWrites, SetTenantDefault, ValidateConstraint,
+        OwnMaterialisedView, ReleaseLegacyWrites, SetTenantDefault, SettleLinks, ValidateConstraint,
     },
 };
 
@@ -23,6 +23,7 @@ const PHASE: Phase = Phase::Cutover;
 
 pub(super) fn plan(planning: &mut Planning<'_>) -> Result<(), Refusal> {
     assignment::reopen_quarantine(planning, PHASE);
+    settle_links(planning);
     hold_rows_aside(planning);
     not_null::plan(planning, PHASE);
     let successors: Vec<(ForeignKey, Successor)> = keys::between_scoped(planning)?
@@ -54,6 +55,42 @@ pub(super) fn plan(planning: &mut Planning<'_>) -> Result<(), Refusal> {
         planning.emit(PHASE, Step::ReleaseLegacyWrites(step));
     }
     Ok(())
+}
+
+fn settle_links(planning: &mut Planning<'_>) {
+    if planning.settled.is_empty() {
+        return;
+    }
+    let scoped = planning.classification.scoped();
+    let graph = planning.graph();
+    let reused = |leaf: &QualifiedName| {
+        let mut family = vec![leaf];
+        // A leaf's column is as old as the column of the table it is a partition of.
+        while let Some(name) = family.pop() {
+            if let Some(column) = scoped.get(name) {
+                return column.origin == ColumnOrigin::Reused;
+            }
+            family.extend(planning.catalog.table(name).into_iter().flat_map(|table| &table.parents));
+        }
+        false
+    };
+    let scripts = settle(&graph, &planning.settled, reused);
+    let links = planning.settled.iter().map(|link| {
+        let settlement = match link.how {
+            How::Cut(_) => Settlement::Cut,
+            How::Copy(_) => Settlement::Copy,
+            How::Move => Settlement::Move,
+        };
+        (format!("{}:{}", link.table, link.foreign_key), settlement)
+    });
+    let step = SettleLinks {
+        links: links.collect(),
+        script: scripts.script,
+        restore: scripts.restore,
+        tables: scripts.tables,
+        checks: scripts.checks,
+    };
+    planning.emit(PHASE, Step::SettleLinks(step));
 }
 
 fn hold_rows_aside(planning: &mut Planning<'_>) {

@@ -21,7 +21,9 @@ use bastide_sql::{Ident, QualifiedName};
 
 use crate::{
     Config, Phase, PlannedStep, Proposal, Question, Refusal, Step, Survey, TenantColumn, TenantRoot,
-    classify::Classification, inference::Graph, steps::AddTenant,
+    classify::Classification,
+    inference::{Graph, SettledLink},
+    steps::AddTenant,
 };
 
 pub(crate) use self::{assignment::needs_inference, views::unreachable_views};
@@ -54,6 +56,8 @@ pub(crate) struct Planning<'a> {
     pub(crate) proposed: Vec<(AddTenant, &'a Proposal)>,
     /// Crossing rows are to be held aside.
     pub(crate) hold_crossing: bool,
+    /// Crossing links that are settled in another way first.
+    pub(crate) settled: Vec<SettledLink>,
     /// As the steps so far leave it.
     pub(crate) catalog: Catalog,
     pub(crate) steps: Vec<PlannedStep>,

@@ -106,6 +106,8 @@ steps! {
     /// A tenant-leading index.
     add_tenant_index::AddTenantIndex,
     analyze_table::AnalyzeTable,
+    /// Links that cross are cut, copied or moved, as the operator answered.
+    settle_links::SettleLinks,
     /// Rows that no tenant may keep move, whole and restorable, into `bastide.held`.
     hold_aside::HoldAside,
     /// A legacy unique or foreign key that its tenant-wide successor replaces.

@@ -6,4 +6,5 @@ mod packed;
 mod random;
 mod reference;
 mod seeds;
+mod settled;
 mod shapes;

@@ -55,19 +55,29 @@ pub(super) fn evidence(report: &Report<'_>) -> Markup {
 }
 
 pub(super) fn links(report: &Report<'_>) -> Markup {
-    let crossing: Vec<_> = report.run.plan.links.iter().filter(|link| link.crossing > 0).collect();
+    let plan = &report.run.plan;
+    let crossing: Vec<_> = plan.links.iter().filter(|link| link.crossing > 0).collect();
     let checked: u64 = report.run.plan.links.iter().map(|link| link.rows).sum();
     html! {
         h2 { "Links between tenants" }
         @if crossing.is_empty() {
             p.calm { "None: " (numbers::counted(checked, "reference", "references")) " looked at, over " (numbers::counted(report.run.plan.links.len() as u64, "key", "keys")) "." }
         } @else {
-            p.lead { "References that would join two tenants. Their rows are held aside at cutover, with what depends on them." }
+            p.lead { "References that would join two tenants, and what the plan makes of their rows at cutover. What still crosses then is held aside, with what depends on it." }
             div.scroll { table {
-                thead { tr { th { "Key" } th { "From" } th { "To" } th.n { "References" } th.n { "Crossing" } th { "For example" } } }
+                thead { tr { th { "Key" } th { "From" } th { "To" } th.n { "References" } th.n { "Crossing" } th { "Settled by" } th { "For example" } } }
                 tbody { @for link in crossing { tr {
                     td { code { (link.foreign_key) } } td { code { (link.table) } } td { code { (link.references) } }
-                    td.n { (numbers::count(link.rows)) } td.n { (numbers::count(link.crossing)) } td.wide { code { (link.samples.join("; ")) } }
+                    td.n { (numbers::count(link.rows)) } td.n { (numbers::count(link.crossing)) } td { (plan.settlement(link).map_or_else(|| "open".to_owned(), |settlement| settlement.to_string())) } td.wide { code { (link.samples.join("; ")) } }
+                } } }
+            } }
+        }
+        @if !report.settled.is_empty() {
+            p.lead { "What was done. The values from before are in " code { "bastide.changed" } "; rollback puts them back." }
+            div.scroll { table {
+                thead { tr { th { "Link" } th { "Rows" } th.n { "How many" } } }
+                tbody { @for (link, what, rows) in report.settled { tr {
+                    td { code { (link) } } td { (what) } td.n { (numbers::count(*rows)) }
                 } } }
             } }
         }

@@ -132,12 +132,18 @@ pub(crate) async fn finished(
         }
     };
     let held = held_rows(context, outcome.run.id).await?;
+    let settled = settled_rows_of(&context.target()?, outcome.run.id).await?;
     let state = context.state();
     if let Some(verdict) = &outcome.verdict {
         state.keep_verdict(outcome.run.id, verdict)?;
     }
-    let report =
-        Report { run: &outcome.run, steps: &outcome.steps, verdict: outcome.verdict.as_ref(), held: &held };
+    let report = Report {
+        run: &outcome.run,
+        steps: &outcome.steps,
+        verdict: outcome.verdict.as_ref(),
+        held: &held,
+        settled: &settled,
+    };
     let file = state.report_file(outcome.run.id);
     write_private(&file, &bastide_report::html(&report))?;
     context.printer.result(&Summary::of(&report), || bastide_report::text(&report))?;
@@ -177,6 +183,23 @@ pub(crate) async fn held_rows_of(
     }
     let rows = client.query(sql, &[&run]).await.context("reading held rows")?;
     Ok(rows.iter().map(|row| (for_people(row.get(0)), row.get::<_, i64>(1).unsigned_abs())).collect())
+}
+
+/// What settling crossing links changed in live rows, and has not taken back: link, what was done, rows.
+pub(crate) async fn settled_rows_of(
+    target: &bastide_connect::Target,
+    run: uuid::Uuid,
+) -> anyhow::Result<Vec<(String, String, u64)>> {
+    const DOING: &str = "reading settled links";
+    let client = target.connect("bastide").await?;
+    let sql = "SELECT link, CASE what WHEN 'made' THEN 'copies made' ELSE what END, count(*) FROM bastide.changed WHERE run_id = $1 AND undone_at IS NULL GROUP BY 1, 2 ORDER BY 1, 2";
+    let there =
+        client.query_one("SELECT to_regclass('bastide.changed') IS NOT NULL", &[]).await.context(DOING)?;
+    if !there.get::<_, bool>(0) {
+        return Ok(Vec::new());
+    }
+    let rows = client.query(sql, &[&run]).await.context(DOING)?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get::<_, i64>(2).unsigned_abs())).collect())
 }
 
 /// The journal's spelling is SQL's, quoted throughout.

@@ -11,8 +11,10 @@ pub(crate) async fn run(context: &Context, run: &RunId, output: Option<PathBuf>)
     let (record, steps) = bastide_engine::status(&context.target()?, id).await?;
     let state = context.state();
     let held = super::migrate::held_rows(context, record.id).await?;
+    let settled = super::migrate::settled_rows_of(&context.target()?, record.id).await?;
     let verdict = state.verdict(record.id);
-    let report = Report { run: &record, steps: &steps, verdict: verdict.as_ref(), held: &held };
+    let report =
+        Report { run: &record, steps: &steps, verdict: verdict.as_ref(), held: &held, settled: &settled };
     let file = output.unwrap_or_else(|| state.report_file(record.id));
     write_private(&file, &bastide_report::html(&report))?;
     if verdict.is_none() {

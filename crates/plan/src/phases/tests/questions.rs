@@ -39,7 +39,7 @@ fn a_root_that_is_no_boundary_is_refused_whatever_the_defaults() {
 fn a_few_crossing_links_are_a_question() {
     let catalog = shop().catalog();
     let open = plan(&catalog, &crossing(12), &existing("merchants")).unwrap();
-    insta::assert_snapshot!(open.open().map(|question| format!("{}: {}", question.id, question.text)).collect::<String>(), @"links:public.orders: Rows of public.orders reference rows of another tenant: 12 by orders_customer_id_fkey to public.customers. `hold_aside`: at cutover they move to bastide.held, with what references them, and can be put back. Otherwise choose another tenant root.");
+    insta::assert_snapshot!(open.open().map(|question| format!("{}: {}", question.id, question.text)).collect::<String>(), @"link:public.orders:orders_customer_id_fkey: 12 of 16,044 references of public.orders to public.customers (orders_customer_id_fkey) join two tenants, for example 17. `hold_aside`: at cutover 12 row(s) of public.orders move to bastide.held, with what references them. `cut`: at cutover customer_id becomes NULL in 12 row(s) of public.orders; the old value is kept in bastide.changed. `move`: at cutover 12 row(s) of public.orders, and what references them, become the tenant's whose row of public.customers they reference. Not `copy`: a second row would break the unique key customers_pkey of public.customers. Rollback takes each of them back. Otherwise choose another tenant root.");
     let config = Config { accept_defaults: true, ..existing("merchants") };
     let plan = plan(&catalog, &crossing(12), &config).unwrap();
     assert_eq!(plan.open().count(), 0);

@@ -1,0 +1,151 @@
+//! One question for each link that crosses tenants, and what its answer leads to.
+
+use bastide_catalog::{Catalog, ForeignKey, Table};
+use bastide_sql::QualifiedName;
+
+use crate::{
+    Config, LinkSurvey, Question, Refusal, Settlement, Survey,
+    classify::{COPY, Classification, answer},
+    inference::{How, SettledLink},
+    refusal::thousands,
+    settlement,
+};
+
+/// What is asked about crossing links, and what follows from the answers given.
+#[derive(Default)]
+pub(crate) struct Links {
+    pub(crate) questions: Vec<Question>,
+    /// Those that are not held aside.
+    pub(crate) settled: Vec<SettledLink>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// The id of a link's question.
+pub(crate) fn id(link: &LinkSurvey) -> String {
+    format!("link:{}:{}", link.table, link.foreign_key)
+}
+
+/// # Errors
+/// When an answer is none of its question's choices.
+pub(crate) fn links(
+    catalog: &Catalog,
+    survey: &Survey,
+    config: &Config,
+    classification: &Classification,
+) -> Result<Links, Refusal> {
+    let mut links = Links::default();
+    for link in survey.links.iter().filter(|link| link.crossing > 0) {
+        let offers = offers(catalog, classification, link);
+        let mut question = ask(link, &offers);
+        let copied = copied(classification, &link.references) && question.choices.iter().any(|c| c == COPY);
+        if copied {
+            question.default = Some(COPY.to_owned());
+        }
+        question.answer = answer(config, &question)?.or_else(|| copied.then(|| COPY.to_owned()));
+        let settlement = question.answer.as_deref().and_then(Settlement::of);
+        if let Some(settlement) = settlement {
+            links.notes.push(format!("{}: {}", id(link), consequence(link, settlement, &offers)));
+        }
+        let how = offers.into_iter().find(|offer| Some(offer.settlement) == settlement);
+        if let Some(how) = how.and_then(|offer| offer.how.ok()) {
+            let (table, foreign_key) = (link.table.clone(), link.foreign_key.clone());
+            links.settled.push(SettledLink { table, foreign_key, how });
+        }
+        links.questions.push(question);
+    }
+    Ok(links)
+}
+
+/// The operator said of the table's rows that each tenant gets its own.
+fn copied(classification: &Classification, table: &QualifiedName) -> bool {
+    let id = format!("class:{table}");
+    let asked = classification.questions.iter().find(|question| question.id == id);
+    asked.is_some_and(|question| question.answer.as_deref() == Some(COPY))
+}
+
+/// A settlement besides holding aside, with how it is done, or why it cannot be.
+struct Offer {
+    settlement: Settlement,
+    how: Result<How, String>,
+}
+
+fn offers(catalog: &Catalog, classification: &Classification, link: &LinkSurvey) -> Vec<Offer> {
+    let Some((table, key)) = foreign_key(catalog, link) else { return Vec::new() };
+    let cut = settlement::cut(catalog, classification, table, key).map(How::Cut);
+    let copy = settlement::copy(catalog, classification, table, key).map(How::Copy);
+    let hand_over = settlement::hand_over(catalog, classification, table).map(|()| How::Move);
+    vec![
+        Offer { settlement: Settlement::Cut, how: cut },
+        Offer { settlement: Settlement::Copy, how: copy },
+        Offer { settlement: Settlement::Move, how: hand_over },
+    ]
+}
+
+fn foreign_key<'a>(catalog: &'a Catalog, link: &LinkSurvey) -> Option<(&'a Table, &'a ForeignKey)> {
+    let table = catalog.table(&link.table)?;
+    Some((table, table.foreign_keys.iter().find(|key| key.name == link.foreign_key)?))
+}
+
+fn ask(link: &LinkSurvey, offers: &[Offer]) -> Question {
+    let mut text = format!(
+        "{} of {} references of {} to {} ({}) join two tenants{}.",
+        thousands(link.crossing),
+        thousands(link.rows),
+        link.table,
+        link.references,
+        link.foreign_key,
+        examples(&link.samples)
+    );
+    let mut choices = vec![Settlement::HoldAside];
+    choices.extend(offers.iter().filter(|offer| offer.how.is_ok()).map(|offer| offer.settlement));
+    for &choice in &choices {
+        text.push_str(&format!(" `{choice}`: {}.", consequence(link, choice, offers)));
+    }
+    for offer in offers {
+        if let Err(why) = &offer.how {
+            text.push_str(&format!(" Not `{}`: {why}.", offer.settlement));
+        }
+    }
+    text.push_str(" Rollback takes each of them back. Otherwise choose another tenant root.");
+    Question {
+        id: id(link),
+        text,
+        choices: choices.iter().map(ToString::to_string).collect(),
+        default: Some(Settlement::HoldAside.to_string()),
+        answer: None,
+    }
+}
+
+fn examples(samples: &[String]) -> String {
+    if samples.is_empty() { String::new() } else { format!(", for example {}", samples.join("; ")) }
+}
+
+/// What the answer does at cutover.
+fn consequence(link: &LinkSurvey, settlement: Settlement, offers: &[Offer]) -> String {
+    let (rows, table, parent) = (thousands(link.crossing), &link.table, &link.references);
+    match settlement {
+        Settlement::HoldAside => {
+            format!("at cutover {rows} row(s) of {table} move to bastide.held, with what references them")
+        }
+        Settlement::Cut => {
+            let columns = offers.iter().find_map(|offer| match &offer.how {
+                Ok(How::Cut(columns)) => {
+                    Some(columns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+                }
+                _ => None,
+            });
+            format!(
+                "at cutover {} becomes NULL in {rows} row(s) of {table}; the old value is kept in bastide.changed",
+                columns.unwrap_or_default()
+            )
+        }
+        Settlement::Copy => format!(
+            "at cutover the tenants of {rows} row(s) of {table} get a copy each of what those reference in {parent}, and \
+             their rows reference the copy"
+        ),
+        Settlement::Move => format!(
+            "at cutover {rows} row(s) of {table}, and what references them, become the tenant's whose row of {parent} they \
+             reference"
+        ),
+    }
+}
