@@ -187,6 +187,20 @@ pub(crate) enum Rls {
 
 #[derive(Subcommand)]
 pub(crate) enum Legacy {
+    /// Everything that can be said of whose rows are, before anything is planned. Changes nothing.
+    Discover {
+        #[command(flatten)]
+        planning: Planning,
+        /// For all of it; what is not counted by then is named.
+        #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+        time_limit: u32,
+        /// Tables with more rows than this, by the server's estimate, are sampled. Tenants are never counted on a sample.
+        #[arg(long, value_name = "ROWS", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+        sample_above: u64,
+        /// Where the page goes [default: <state-dir>/reports/discovery.html].
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+    },
     /// Infer whose each row is, and write the plan for review. Changes nothing.
     Plan {
         #[command(flatten)]

@@ -3,13 +3,17 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
 use bastide_connect::Target;
-use bastide_engine::{Patience, Place};
-use bastide_plan::{Config, Declarations, DeclaredReference, NewTenants, RootChoice, Rule};
+use bastide_engine::{Asked, EngineError, Patience, Place};
+use bastide_plan::{
+    Category, Config, Declarations, DeclaredReference, NewTenants, Refusal, RootChoice, Rule,
+};
+use bastide_record::Limits;
 use bastide_sql::{Ident, QualifiedName};
 use serde::Deserialize;
 
@@ -24,6 +28,8 @@ use crate::{
 pub(crate) struct Context {
     global: Global,
     settings: Settings,
+    /// The settings file, to say in which line something is wrong.
+    text: String,
     pub(crate) printer: Printer,
 }
 
@@ -43,6 +49,9 @@ struct Settings {
     rule: Vec<Rule>,
     #[serde(default)]
     new_tenants: NewTenants,
+    /// `[[category]]`, each with its place in the file.
+    #[serde(default)]
+    category: Vec<toml::Spanned<Category>>,
     /// Answers to questions of the plan, for those that no plan file is written for.
     #[serde(default)]
     answers: BTreeMap<String, String>,
@@ -51,19 +60,19 @@ struct Settings {
 impl Context {
     pub(crate) fn new(global: Global) -> anyhow::Result<Self> {
         let printer = Printer::new(&global);
-        let settings = match &global.config {
+        let (settings, text) = match &global.config {
             Some(file) => {
                 let text = std::fs::read_to_string(file)
                     .map_err(|e| Unusable(format!("--config {}: {e}", file.display())))?;
-                toml::from_str(&text).map_err(|e| {
-                    let at = e.span().map_or(0, |span| span.start);
-                    let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
+                let settings = toml::from_str(&text).map_err(|e| {
+                    let line = line(&text, e.span().map_or(0, |span| span.start));
                     Unusable(format!("{}, line {line}: {}", file.display(), e.message()))
-                })?
+                })?;
+                (settings, text)
             }
-            None => Settings::default(),
+            None => (Settings::default(), String::new()),
         };
-        Ok(Self { global, settings, printer })
+        Ok(Self { global, settings, text, printer })
     }
 
     /// The owner's way in.
@@ -100,18 +109,13 @@ impl Context {
 
     /// What to plan with, from the command line alone.
     pub(crate) fn planning(&self, given: &Planning) -> anyhow::Result<Config> {
-        let root = match (&given.tenant_root, &given.new_tenant_root) {
-            (Some(table), _) => RootChoice::Existing(table.clone()),
-            (None, Some(name)) => RootChoice::New(new_root(name)?),
-            (None, None) => {
-                return Err(Unusable(
-                    "whose rows are the tenants? Name their table with `--tenant-root schema.table`, or make one for a database \
-                     that is one tenant's as a whole with `--new-tenant-root tenants`"
-                        .to_owned(),
-                )
-                .into());
-            }
-        };
+        let root = root(given)?.ok_or_else(|| {
+            Unusable(
+                "whose rows are the tenants? Name their table with `--tenant-root schema.table`, or make one for a database \
+                 that is one tenant's as a whole with `--new-tenant-root tenants`"
+                    .to_owned(),
+            )
+        })?;
         let app_role = given.app_role.clone().or_else(|| self.settings.app_role.clone());
         Ok(Config {
             root,
@@ -124,12 +128,43 @@ impl Context {
         })
     }
 
+    /// What to discover; a root is welcome and not needed.
+    pub(crate) fn asked(&self, given: &Planning, limits: Limits) -> anyhow::Result<Asked> {
+        let app_role = given.app_role.clone().or_else(|| self.settings.app_role.clone());
+        Ok(Asked {
+            root: root(given)?,
+            app_role: app_role.unwrap_or_else(|| Ident::constant("bastide_app")),
+            exclude_schemas: given.exclude_schema.iter().cloned().collect(),
+            exclude_tables: given.exclude_table.iter().cloned().collect(),
+            declared: self.declared()?,
+            answers: self.settings.answers.clone(),
+            limits,
+        })
+    }
+
+    /// An error about a `[[category]]` of the settings file, with the line that it is about.
+    pub(crate) fn in_settings(&self, error: EngineError) -> anyhow::Error {
+        let (Some(Refusal::Category { category, key, .. }), Some(file)) =
+            (error.refusal(), &self.global.config)
+        else {
+            return error.into();
+        };
+        let declared = self.settings.category.iter().filter(|known| known.get_ref().name == *category);
+        // Of several with the name, the one that has the key.
+        let lines = declared.map(|known| line_of(&self.text, known.span(), key));
+        let Some(line) = lines.min_by_key(|(exact, line)| (!exact, *line)).map(|(_, line)| line) else {
+            return error.into();
+        };
+        Unusable(format!("{}, line {line}: {error}", file.display())).into()
+    }
+
     /// What `bastide.toml` declares about whose rows are.
     fn declared(&self) -> anyhow::Result<Declarations> {
         let mut declared = Declarations {
             references: self.settings.reference.clone(),
             rules: self.settings.rule.clone(),
             new_tenants: self.settings.new_tenants.clone(),
+            categories: self.settings.category.iter().map(|category| category.get_ref().clone()).collect(),
         };
         keys::read(&mut declared, self.global.config.as_deref().and_then(Path::parent))?;
         Ok(declared)
@@ -146,6 +181,32 @@ impl Context {
             .transpose()
             .context("--run")
     }
+}
+
+/// The line, from 1, that a byte of the text is in.
+fn line(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// The line of a key inside the table of the file that begins at a byte, and whether it is there; else the table's first line.
+fn line_of(text: &str, table: Range<usize>, key: &str) -> (bool, usize) {
+    let first = line(text, table.start);
+    let header = |line: &str| line.trim_start().starts_with('[');
+    // To the next header: what the parser calls the place of a table may be its header alone.
+    let body = text.lines().skip(first).take_while(|line| !header(line));
+    let has_key = |line: &str| {
+        line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    let at = body.enumerate().find(|(_, line)| has_key(line)).map(|(at, _)| first + 1 + at);
+    (at.is_some(), at.unwrap_or(first))
+}
+
+fn root(given: &Planning) -> anyhow::Result<Option<RootChoice>> {
+    Ok(match (&given.tenant_root, &given.new_tenant_root) {
+        (Some(table), _) => Some(RootChoice::Existing(table.clone())),
+        (None, Some(name)) => Some(RootChoice::New(new_root(name)?)),
+        (None, None) => None,
+    })
 }
 
 fn new_root(name: &str) -> anyhow::Result<QualifiedName> {

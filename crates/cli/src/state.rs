@@ -26,6 +26,10 @@ impl StateDir {
         self.0.join("plan.toml")
     }
 
+    pub(crate) fn discovery_file(&self) -> PathBuf {
+        self.0.join("reports").join("discovery.html")
+    }
+
     pub(crate) fn report_file(&self, run: Uuid) -> PathBuf {
         self.0.join("reports").join(format!("{run}.html"))
     }

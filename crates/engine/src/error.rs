@@ -141,6 +141,17 @@ impl EngineError {
         }
     }
 
+    /// What planning refuses, when it is that.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&bastide_plan::Refusal> {
+        match self {
+            Self::Refused(refusal) | Self::Survey(bastide_legacy::SurveyError::Refused(refusal)) => {
+                Some(refusal)
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn server(doing: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
         move |error| Self::Server { doing, said: error.into() }
     }

@@ -33,6 +33,7 @@ mod test_plan;
 mod tools;
 
 pub use app_login::login_of_newest_run;
+pub use bastide_legacy::Asked;
 pub use bastide_record::{BackupRecord, PhaseRecord, RunRecord, RunState, StepRecord, StepState};
 pub use cutover::cutover;
 pub use dry_run::{RenderedStep, dry_run};
@@ -41,7 +42,7 @@ pub use event::{Event, Listener};
 pub use finish::finish;
 pub use guard::MigrationGuard;
 pub use options::{BackupChoice, MigrateOptions, OnFailure, Place};
-pub use planning::make_plan;
+pub use planning::{discover, make_plan};
 pub use read_run::{read_run, status};
 pub use rollback::{Undone, rollback};
 pub use run::{RunOutcome, migrate, resume};

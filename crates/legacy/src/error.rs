@@ -13,6 +13,9 @@ pub enum SurveyError {
         "could not {what}: another session holds a lock on it for longer than {seconds} s; try again when it has ended"
     )]
     Locked { what: String, seconds: u32 },
+    /// Only where a limit was given.
+    #[error("stopped after {seconds} s, before it could {what}")]
+    OutOfTime { what: String, seconds: u64 },
     #[error("could not {what}: {}", server_message(source))]
     Server { what: String, source: tokio_postgres::Error },
     /// The operator's own expression or file.
@@ -49,6 +52,31 @@ impl SurveyError {
                 Self::during(format!("try the rule {rule}"))(error)
             }
             Some(_) => Self::Rule { rule, table, said: server_message(&error) },
+        }
+    }
+
+    /// Why something was not counted. What is the connection's fault, or the settings', stays an error.
+    pub(crate) fn without_rows(self) -> Result<String, Self> {
+        match &self {
+            Self::Server { source, .. } if source.as_db_error().is_none() => Err(self),
+            Self::OutOfTime { seconds, .. } => Ok(format!("stopped after {seconds} s")),
+            Self::Locked { .. } | Self::Server { .. } => Ok(self.to_string()),
+            Self::Refused(_) | Self::Rule { .. } | Self::Circular { .. } => Err(self),
+        }
+    }
+
+    /// The server's own words, where it has some.
+    pub(crate) fn said(&self) -> String {
+        match self {
+            Self::Server { source, .. } => server_message(source),
+            other => other.to_string(),
+        }
+    }
+
+    pub(crate) fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Server { source, .. } => source.code(),
+            _ => None,
         }
     }
 }

@@ -3,15 +3,19 @@
 //! [`survey`] runs the set-wise SQL of `bastide_plan::inference` and brings back counts. It changes nothing: everything
 //! happens in one transaction that is rolled back. Deciding is the planner's work.
 //!
-//! [`integrity`] looks in the same transaction for what is wrong with the rows before anything moves.
+//! [`integrity`] looks in the same transaction for what is wrong with the rows before anything moves. [`discover`] does both,
+//! with less: no root, few rights, little time.
 
+mod discover;
 mod error;
 mod integrity;
 mod proposals;
 mod quarantine;
+mod reading;
 mod rules;
 mod survey;
 
+pub use discover::{Asked, discover};
 pub use error::SurveyError;
 pub use integrity::{IntegrityLimits, duplicate_slugs, integrity};
 pub use survey::survey;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use bastide_catalog::Catalog;
 use bastide_plan::{
-    Config, Evidence, LinkSurvey, Survey, TableSurvey, Usage,
+    Config, Evidence, LinkSurvey, RuleSurvey, Survey, TableSurvey, Usage,
     classify::{Classification, classify},
     inference::{self, Graph, LinkMeasure, SurveyScript, TableMeasure},
 };
-use bastide_sql::{QualifiedName, Sql, sql};
-use tokio_postgres::{Client, Transaction};
+use bastide_sql::{QualifiedName, Sql};
+use tokio_postgres::Client;
 
-use crate::{SurveyError, error::LOCK_TIMEOUT_SECONDS, proposals, quarantine, rules};
+use crate::{SurveyError, proposals, quarantine, reading::Reading, rules};
 
 /// Called with one line about what is being looked at.
 pub(crate) type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
@@ -27,49 +27,56 @@ pub async fn survey(
     config: &Config,
     progress: Progress<'_>,
 ) -> Result<Survey, SurveyError> {
-    let mut transaction = client.transaction().await.map_err(SurveyError::during("begin the survey"))?;
-    for statement in inference::prelude() {
-        execute(&transaction, &statement, "begin the survey").await?;
-    }
-    let patience = sql!("SET LOCAL lock_timeout = '{}s'", LOCK_TIMEOUT_SECONDS);
-    execute(&transaction, &patience, "begin the survey").await?;
-    let survey = read(&mut transaction, catalog, config, progress).await?;
-    transaction.rollback().await.map_err(SurveyError::during("end the survey"))?;
+    let mut reading = Reading::begin(client, None, "begin the survey").await?;
+    let survey = read(&mut reading, catalog, config, progress).await?;
+    reading.rollback("end the survey").await?;
     Ok(survey)
 }
 
+/// Classifies, measures what that asks for, and again, until it asks for nothing. `usage` grows by what was measured.
+pub(crate) async fn classified(
+    reading: &mut Reading<'_>,
+    catalog: &Catalog,
+    config: &Config,
+    usage: &mut BTreeMap<QualifiedName, Usage>,
+    progress: Progress<'_>,
+) -> Result<Classification, SurveyError> {
+    let mut classification = classify(catalog, config, usage)?;
+    let root_type = classification.root.key_type.clone();
+    let transaction = reading.paced("bring in the keys of rules").await?;
+    rules::bring_keys(transaction, catalog, &root_type, &config.declared).await?;
+    while !classification.wanted.is_empty() {
+        measure_usage(reading, catalog, config, &classification, usage, progress).await?;
+        classification = classify(catalog, config, usage)?;
+    }
+    Ok(classification)
+}
+
 async fn read(
-    transaction: &mut Transaction<'_>,
+    reading: &mut Reading<'_>,
     catalog: &Catalog,
     config: &Config,
     progress: Progress<'_>,
 ) -> Result<Survey, SurveyError> {
     let mut usage = BTreeMap::new();
-    let mut classification = classify(catalog, config, &usage)?;
-    let root_type = &classification.root.key_type;
-    rules::bring_keys(transaction, catalog, root_type, &config.declared).await?;
-    while !classification.wanted.is_empty() {
-        measure_usage(transaction, catalog, config, &classification, &mut usage, progress).await?;
-        classification = classify(catalog, config, &usage)?;
-    }
+    let classification = classified(reading, catalog, config, &mut usage, progress).await?;
     let root = &classification.root;
-    let graph =
-        Graph::build(catalog, root, &classification.scoped()).surveyed().declare(catalog, &config.declared);
+    let graph = graph(catalog, config, &classification);
     let script = inference::survey_script(&graph);
     let mut survey = Survey { usage, ..Survey::default() };
     if root.new {
         // Everything there is belongs to the one tenant: nothing to infer, nothing can cross.
         for table in &script.tables {
-            let (rows, _) = counts(transaction, &table.counts, &format!("count {}", table.table)).await?;
+            let (rows, _) = counts(reading, &table.counts, &format!("count {}", table.table)).await?;
             survey.tables.insert(table.table.clone(), TableSurvey { rows, ..TableSurvey::default() });
         }
         return Ok(survey);
     }
-    survey.rules = rules::measure(transaction, &graph, &config.declared, progress).await?;
-    prepare(transaction, &script, progress).await?;
+    survey.rules = measure_rules(reading, &graph, config, progress).await?;
+    prepare(reading, &script, progress).await?;
     for table in &script.tables {
         progress(&format!("counting {}", table.table));
-        let counted = measure_table(transaction, table).await?;
+        let counted = measure_table(reading, table).await?;
         if graph.nodes.iter().any(|node| node.root && node.table == table.table) {
             survey.tenants += counted.rows;
         }
@@ -77,16 +84,34 @@ async fn read(
     }
     for link in &script.links {
         progress(&format!("following {} of {}", link.link.foreign_key, link.link.table));
-        survey.links.push(measure_link(transaction, link).await?);
+        survey.links.push(measure_link(reading, link).await?);
     }
-    proposals::find(transaction, catalog, config, &classification, &graph, &mut survey, progress).await?;
-    survey.quarantine_refused = quarantine::refused(transaction, catalog, &classification).await?;
+    proposals::find(reading.transaction(), catalog, config, &classification, &graph, &mut survey, progress)
+        .await?;
+    survey.quarantine_refused = quarantine::refused(reading.transaction(), catalog, &classification).await?;
     Ok(survey)
+}
+
+/// The scoped tables, and the references between them.
+pub(crate) fn graph(catalog: &Catalog, config: &Config, classification: &Classification) -> Graph {
+    Graph::build(catalog, &classification.root, &classification.scoped())
+        .surveyed()
+        .declare(catalog, &config.declared)
+}
+
+pub(crate) async fn measure_rules(
+    reading: &mut Reading<'_>,
+    graph: &Graph,
+    config: &Config,
+    progress: Progress<'_>,
+) -> Result<Vec<RuleSurvey>, SurveyError> {
+    let transaction = reading.paced("try the rules").await?;
+    rules::measure(transaction, graph, &config.declared, progress).await
 }
 
 /// Measures what is wanted, inside a savepoint: the work tables of this round must not meet those of the next.
 async fn measure_usage(
-    transaction: &mut Transaction<'_>,
+    reading: &mut Reading<'_>,
     catalog: &Catalog,
     config: &Config,
     classification: &Classification,
@@ -98,43 +123,41 @@ async fn measure_usage(
         return Err(SurveyError::Circular { tables });
     }
     let what = "measure how shared tables are used";
-    let graph = Graph::build(catalog, &classification.root, &classification.scoped())
-        .surveyed()
-        .declare(catalog, &config.declared);
-    let round = transaction.savepoint("bastide_usage").await.map_err(SurveyError::during(what))?;
+    let graph = graph(catalog, config, classification);
+    let round = reading.savepoint(what).await?;
     prepare(&round, &inference::survey_script(&graph), progress).await?;
     for measure in inference::usage_script(&graph, catalog, &classification.wanted) {
         let what = format!("measure how {} is used", measure.table);
         progress(&what);
-        let row = round.query_one(measure.counts.as_str(), &[]).await.map_err(SurveyError::during(&what))?;
+        let row = round.query_one(&measure.counts, &what).await?;
         let number = |at| row.try_get::<_, i64>(at).map(i64::unsigned_abs);
         let measured = || Ok(Usage { rows: number(0)?, by_one: number(1)?, by_many: number(2)? });
         usage.insert(measure.table, measured().map_err(SurveyError::during(&what))?);
     }
-    round.rollback().await.map_err(SurveyError::during(what))
+    round.rollback(what).await
 }
 
-async fn prepare(
-    transaction: &Transaction<'_>,
+pub(crate) async fn prepare(
+    reading: &Reading<'_>,
     script: &SurveyScript,
     progress: Progress<'_>,
 ) -> Result<(), SurveyError> {
     progress("following references to infer tenants");
     for statement in &script.prepare {
-        execute(transaction, statement, "infer tenants").await?;
+        reading.execute(statement, "infer tenants").await?;
     }
     Ok(())
 }
 
-async fn measure_table(
-    transaction: &Transaction<'_>,
+pub(crate) async fn measure_table(
+    reading: &Reading<'_>,
     table: &TableMeasure,
 ) -> Result<TableSurvey, SurveyError> {
     let what = format!("count {}", table.table);
-    let (rows, had_tenant) = counts(transaction, &table.counts, &what).await?;
+    let (rows, had_tenant) = counts(reading, &table.counts, &what).await?;
     let mut counted = TableSurvey { rows, had_tenant, ..TableSurvey::default() };
     let Some(evidence) = &table.evidence else { return Ok(counted) };
-    let found = transaction.query(evidence.as_str(), &[]).await.map_err(SurveyError::during(&what))?;
+    let found = reading.query(evidence, &what).await?;
     for row in found {
         let read =
             || Ok((row.try_get::<_, String>(0)?, row.try_get(1)?, row.try_get::<_, i64>(2)?.unsigned_abs()));
@@ -148,14 +171,15 @@ async fn measure_table(
     Ok(counted)
 }
 
-async fn measure_link(transaction: &Transaction<'_>, link: &LinkMeasure) -> Result<LinkSurvey, SurveyError> {
+pub(crate) async fn measure_link(
+    reading: &Reading<'_>,
+    link: &LinkMeasure,
+) -> Result<LinkSurvey, SurveyError> {
     let what = format!("follow {} of {}", link.link.foreign_key, link.link.table);
-    let (rows, crossing) = counts(transaction, &link.counts, &what).await?;
+    let (rows, crossing) = counts(reading, &link.counts, &what).await?;
     let mut samples = Vec::new();
     if crossing > 0 {
-        let found =
-            transaction.query(link.samples.as_str(), &[]).await.map_err(SurveyError::during(&what))?;
-        for row in found {
+        for row in reading.query(&link.samples, &what).await? {
             samples.push(row.try_get(0).map_err(SurveyError::during(&what))?);
         }
     }
@@ -170,13 +194,13 @@ async fn measure_link(transaction: &Transaction<'_>, link: &LinkMeasure) -> Resu
 }
 
 /// The two bigints of a one-row query.
-async fn counts(transaction: &Transaction<'_>, query: &Sql, what: &str) -> Result<(u64, u64), SurveyError> {
-    let row = transaction.query_one(query.as_str(), &[]).await.map_err(SurveyError::during(what))?;
+pub(crate) async fn counts(
+    reading: &Reading<'_>,
+    query: &Sql,
+    what: &str,
+) -> Result<(u64, u64), SurveyError> {
+    let row = reading.query_one(query, what).await?;
     let number = |at| row.try_get::<_, i64>(at).map(i64::unsigned_abs);
     let both = || Ok((number(0)?, number(1)?));
     both().map_err(SurveyError::during(what))
-}
-
-async fn execute(transaction: &Transaction<'_>, statement: &Sql, what: &str) -> Result<(), SurveyError> {
-    transaction.batch_execute(statement.as_str()).await.map_err(SurveyError::during(what))
 }

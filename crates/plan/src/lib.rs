@@ -8,6 +8,7 @@
 //! change and its exact undoing stand side by side.
 
 mod access;
+mod categories;
 pub mod classify;
 mod config;
 mod declared;
@@ -28,13 +29,16 @@ mod settlement;
 pub mod steps;
 mod survey;
 
+pub use categories::{
+    Age, Category, CategoryCounts, Condition, Share, TableCategory, categories, category_counts, table_rows,
+};
 pub use config::{Config, RootChoice};
 pub use declared::{Declarations, DeclaredReference, GivenKey, GivenKeys, NewTenants, Rule};
 pub use file::{Answer, FileError, PlanFile, read_plan, write_plan};
 pub use plan::*;
 pub use planner::plan;
 pub use quarantine::{proposed, quarantine, slug_column};
-pub use refusal::Refusal;
+pub use refusal::{Refusal, no_schema_to_exclude, no_table_to_exclude};
 pub use script::{Mode, Script};
 pub use settlement::Settlement;
 pub use steps::{Step, StepId};

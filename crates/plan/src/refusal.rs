@@ -1,9 +1,9 @@
 //! Why a database cannot be planned for: each a sentence with the object, what was expected, and what to type next.
 
-use bastide_catalog::TriggerEnabled;
+use bastide_catalog::{Catalog, TriggerEnabled};
 use bastide_sql::{Ident, QualifiedName};
 
-use crate::survey::LinkSurvey;
+use crate::{classify, survey::LinkSurvey};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -133,6 +133,12 @@ pub enum Refusal {
     )]
     NothingScoped { root: QualifiedName },
 
+    #[error("[[category]] {category}, key `{key}`: {why}")]
+    Category { category: String, key: &'static str, why: String },
+
+    #[error("{option} {given}: there is no such {what} in this database{}", did_you_mean(.near))]
+    NothingToExclude { option: &'static str, given: String, what: &'static str, near: Vec<String> },
+
     #[error("the server is PostgreSQL {}; Bastide needs 15 to 18", .version / 10_000)]
     ServerVersion { version: u32 },
 }
@@ -145,6 +151,23 @@ pub struct CrossingLink {
     pub table_rows: u64,
 }
 
+/// `--exclude-table` names no table.
+#[must_use]
+pub fn no_table_to_exclude(catalog: &Catalog, table: &QualifiedName) -> Refusal {
+    let near = classify::near(catalog, table).iter().map(ToString::to_string).collect();
+    Refusal::NothingToExclude { option: "--exclude-table", given: table.to_string(), what: "table", near }
+}
+
+/// `--exclude-schema` names no schema.
+#[must_use]
+pub fn no_schema_to_exclude(catalog: &Catalog, schema: &Ident) -> Refusal {
+    let near = catalog.schemas.keys().filter(|other| {
+        classify::distance(&other.as_str().to_lowercase(), &schema.as_str().to_lowercase()) <= 2
+    });
+    let near = near.map(ToString::to_string).collect();
+    Refusal::NothingToExclude { option: "--exclude-schema", given: schema.to_string(), what: "schema", near }
+}
+
 fn near_names(near: &[QualifiedName]) -> String {
     match near {
         [] => "; write it as the catalog has it, for example --tenant-root public.merchants".to_owned(),
@@ -152,6 +175,10 @@ fn near_names(near: &[QualifiedName]) -> String {
             format!("; did you mean {}?", one_of(&names.iter().map(ToString::to_string).collect::<Vec<_>>()))
         }
     }
+}
+
+pub(crate) fn did_you_mean(near: &[String]) -> String {
+    if near.is_empty() { String::new() } else { format!("; did you mean {}?", one_of(near)) }
 }
 
 fn in_public(root: &QualifiedName) -> String {

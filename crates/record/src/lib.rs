@@ -1,11 +1,13 @@
 //! What a run and a verification leave behind, as plain data: written by `engine` and `verify`, read by `report` and the
 //! command line. A crate of its own so that a report can be made without anything that could reach a database.
 
+mod discovery;
 mod integrity;
 mod roots;
 mod run;
 mod verdict;
 
+pub use discovery::*;
 pub use integrity::*;
 pub use roots::*;
 pub use run::*;

@@ -1,8 +1,12 @@
 //! The report as one page: no script, no font, nothing fetched; light, dark, and on paper.
 
+mod discovery;
 mod found;
+mod integrity;
 mod proof;
 mod work;
+
+pub use discovery::discovery_html;
 
 use bastide_record::RunState;
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};

@@ -1,6 +1,7 @@
-//! Plans, runs and verdicts as something to read: terminal text, a self-contained HTML page, JSON. Pure: values in,
+//! Plans, runs, verdicts and discoveries as something to read: terminal text, a self-contained HTML page, JSON. Pure: values in,
 //! strings out.
 
+mod discovery_text;
 mod html;
 mod numbers;
 mod plan_text;
@@ -13,7 +14,8 @@ mod verdict_text;
 use bastide_record::{RunRecord, StepRecord, Verdict};
 use serde::Serialize;
 
-pub use html::html;
+pub use discovery_text::discovery;
+pub use html::{discovery_html, html};
 pub use plan_text::{open_questions, plan};
 pub use summary::Summary;
 pub use text::text;

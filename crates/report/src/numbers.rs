@@ -40,6 +40,15 @@ pub(crate) fn milliseconds(ms: f64) -> String {
     }
 }
 
+/// 2.4 → `2.4 %`, 0.0123 → `0.01 %`
+pub(crate) fn percent(percent: f64) -> String {
+    match percent {
+        p if p >= 1.0 => format!("{p:.1} %"),
+        p if p >= 0.01 => format!("{p:.2} %"),
+        _ => "less than 0.01 %".to_owned(),
+    }
+}
+
 /// 12345678 → `11.8 MiB`
 pub(crate) fn bytes(n: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use bastide_plan::{
-    Class, ColumnOrigin, Config, Database, Evidence, LinkSurvey, Mode, Phase, Plan, Question, RootChoice,
-    Script, StepId, TableDecision, TableSurvey, Tenant, TenantColumn, TenantRoot,
+    Class, ColumnOrigin, Config, Database, DeclaredReference, Evidence, LinkSurvey, Mode, Phase, Plan,
+    Question, RootChoice, Script, StepId, TableDecision, TableSurvey, Tenant, TenantColumn, TenantRoot,
 };
 use bastide_record::{
-    Finding, Outcome, PhaseRecord, Probe, RunRecord, RunState, Severity, StepRecord, StepState, Verdict,
+    CategoryFound, CategoryOfTable, Count, DISCOVERY_FORMAT, DiscoveredDatabase, Discovery, Finding,
+    FoundClass, Integrity, Limits, NotLookedAt, Outcome, PhaseRecord, Probe, RunRecord, RunState, Severity,
+    StepRecord, StepState, Strength, SuggestedReference, TableFound, Tenants, Unmeasured, Verdict,
 };
 use bastide_sql::{Ident, LockMode, QualifiedName, Sql};
 use time::OffsetDateTime;
@@ -164,5 +166,134 @@ pub(crate) fn verdict(outcome: Outcome) -> Verdict {
             pending_cutover: false,
         }],
         probes: vec![probe("zero_row", Outcome::Held), probe("select", outcome)],
+    }
+}
+
+/// A discovery with one of everything that can be known, estimated or missed.
+pub(crate) fn discovery() -> Discovery {
+    let plan = plan();
+    let not_counted = || Count::NotCounted { why: "stopped after 300 s".to_owned() };
+    let table = |table: &str, class, because: &str, rows| TableFound {
+        table: name(table),
+        class,
+        because: because.to_owned(),
+        tenant_column: None,
+        partitions: 0,
+        estimated_rows: Some(8_000_000),
+        bytes: 8192,
+        rows,
+        tenants: None,
+    };
+    let orders = TableFound {
+        partitions: 2,
+        tenants: Some(Tenants {
+            had: 790,
+            could_have: 1200,
+            evidence: vec![Evidence {
+                path: "public.orders.customer_id → public.customers".to_owned(),
+                rows: 1200,
+            }],
+            conflicting: 4,
+            unreachable: 6,
+        }),
+        ..table(
+            "orders",
+            FoundClass::Scoped,
+            "references public.shops through orders.shop_id",
+            Count::Exact { rows: 2000 },
+        )
+    };
+    let of = |table: &str, why: &str, rows, without: Option<u64>, samples: &[&str]| CategoryOfTable {
+        table: name(table),
+        why: why.to_owned(),
+        rows,
+        without_tenant: without.map(|rows| Count::Exact { rows }),
+        unreachable: without.map(|rows| Count::Exact { rows }),
+        samples: samples.iter().map(ToString::to_string).collect(),
+    };
+    Discovery {
+        format: DISCOVERY_FORMAT,
+        bastide: "0.1.0".to_owned(),
+        taken_at: OffsetDateTime::UNIX_EPOCH,
+        seconds: 3.2,
+        database: DiscoveredDatabase {
+            name: Ident::constant("shop"),
+            server_version: 150_018,
+            login: Ident::constant("reader"),
+        },
+        limits: Limits::default(),
+        root: Some(plan.root),
+        tenants: Some(2),
+        obstacles: vec!["public.shops is not a tenant boundary".to_owned()],
+        tenants_not_counted: None,
+        tables: vec![
+            table(HOSTILE, FoundClass::Unclear, "nothing says whose its rows are", not_counted()),
+            table(
+                "countries",
+                FoundClass::Shared,
+                "used by several tenants: 3 of 3 used rows",
+                Count::Sampled { rows: 8_400_000, percent: 2.4 },
+            ),
+            orders,
+        ],
+        links: plan.links,
+        links_not_counted: vec![NotLookedAt {
+            object: "orders_friend_fkey of public.orders".to_owned(),
+            why: "stopped after 300 s".to_owned(),
+        }],
+        questions: plan.questions,
+        notes: vec!["public.daily is not granted".to_owned()],
+        categories: vec![
+            CategoryFound {
+                name: "closed".to_owned(),
+                declared: false,
+                tables: vec![
+                    of(
+                        "orders",
+                        "status says closed or void",
+                        Count::Exact { rows: 40 },
+                        Some(3),
+                        &["17", HOSTILE],
+                    ),
+                    of(
+                        "countries",
+                        "status says closed or void",
+                        Count::Sampled { rows: 1200, percent: 2.4 },
+                        None,
+                        &[],
+                    ),
+                    of(HOSTILE, "closed is true", not_counted(), None, &[]),
+                    of("shops", "closed_at is set", Count::Exact { rows: 0 }, Some(0), &[]),
+                ],
+            },
+            CategoryFound {
+                name: "vip".to_owned(),
+                declared: true,
+                tables: vec![of("shops", "plan = 'gold'", Count::Exact { rows: 0 }, Some(0), &[])],
+            },
+        ],
+        integrity: Integrity {
+            suggested: vec![SuggestedReference {
+                reference: DeclaredReference {
+                    table: name("orders"),
+                    columns: vec![Ident::constant("shop_code")],
+                    references: name("shops"),
+                    referenced_columns: vec![Ident::constant("code")],
+                },
+                tenant_code: true,
+                distinct: 12,
+                contained: 12,
+                rows: None,
+                strength: Strength::Strong,
+                because: "all 12 values are in it".to_owned(),
+                rivals: Vec::new(),
+                toml: "[[reference]]".to_owned(),
+            }],
+            unmeasured: vec![Unmeasured {
+                what: format!("look at public.{HOSTILE}"),
+                why: "no time was left".to_owned(),
+            }],
+            ..Integrity::default()
+        },
     }
 }

@@ -16,7 +16,12 @@ SELECT c.oid,
              WHERE p.partrelid = c.oid
              ORDER BY k.position) AS partition_columns,
        c.reltuples::int8 AS estimated_rows,
-       CASE WHEN c.relkind IN ('r', 'm') THEN coalesce(pg_total_relation_size(c.oid), 0) ELSE 0 END AS bytes,
+       CASE WHEN c.relkind NOT IN ('r', 'm') THEN 0
+            -- The size function would wait for such a lock; what was there when the table was last looked at will do.
+            WHEN c.oid IN (SELECT l.relation FROM pg_locks AS l WHERE l.locktype = 'relation' AND l.granted
+                             AND l.mode = 'AccessExclusiveLock' AND l.pid <> pg_backend_pid())
+            THEN c.relpages::bigint * current_setting('block_size')::bigint
+            ELSE coalesce(pg_total_relation_size(c.oid), 0) END AS bytes,
        coalesce(c.reloptions, '{}') AS options,
        CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END AS definition,
        owned.schema AS owned_by_schema,

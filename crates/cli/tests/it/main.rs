@@ -2,6 +2,7 @@
 
 mod bastide;
 mod declared;
+mod discover;
 mod errors;
 mod real_databases;
 mod refused;

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use bastide_catalog::Catalog;
 use bastide_sql::QualifiedName;
 
+pub(crate) use self::root::{distance, near, uuid_from};
 pub use self::root::{find_root, slug};
-pub(crate) use self::root::{near, uuid_from};
 pub(crate) use self::rules::{COPY, answer, excluded};
 use crate::{Class, Config, Question, Refusal, TenantColumn, TenantRoot, Usage, declared};
 

@@ -138,7 +138,7 @@ pub(crate) fn near(catalog: &Catalog, name: &QualifiedName) -> Vec<QualifiedName
 }
 
 /// Levenshtein's, by characters.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, c) in a.chars().enumerate() {

@@ -1,4 +1,5 @@
-//! What the operator declares about whose rows are, besides the root: `[[reference]]` and `[[rule]]` of `bastide.toml`.
+//! What the operator declares about whose rows are, besides the root: `[[reference]]`, `[[rule]]` and `[[category]]` of
+//! `bastide.toml`.
 //!
 //! A reference is a foreign key that nobody declared to the server: evidence goes along it as along any other. A rule
 //! says outright whose a row is; it goes before all evidence, and no later stratum overrides it.
@@ -12,6 +13,7 @@ use bastide_sql::{Expression, Ident, QualifiedName};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{check::check, measured::measured};
+use crate::Category;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -22,6 +24,9 @@ pub struct Declarations {
     pub rules: Vec<Rule>,
     #[serde(skip_serializing_if = "NewTenants::is_default")]
     pub new_tenants: NewTenants,
+    /// What rows are counted by, see [`crate::categories()`].
+    #[serde(rename = "category", skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<Category>,
 }
 
 /// `[new_tenants]`: which groups of unreachable rows are worth a question.

@@ -44,6 +44,8 @@ pub use rules::{RuleMeasure, RulePair, rule_measures};
 pub use seeds::{Given, Says, Seed, create_given, give};
 pub use settle::{Fresh, How, LostReference, SettleChecks, SettleScripts, SettledLink, settle_links};
 
+pub(crate) use render::{path_of, tenant_of};
+
 use bastide_sql::{Sql, sql};
 
 /// What a transaction that runs these scripts begins with; its first statement must come before any query.

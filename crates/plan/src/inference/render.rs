@@ -68,6 +68,39 @@ pub(crate) fn path_to<'a>(types: impl Iterator<Item = &'a TypeName>) -> Sql {
     sql!("SET LOCAL search_path = {}", path)
 }
 
+/// The path to the operators of a table's columns.
+pub(crate) fn path_of(table: &Table) -> Sql {
+    path_to(table.columns.iter().map(|column| &column.type_name))
+}
+
+/// What says whose a row of a scoped table is, for a query that has looked at it as `c` and calls it `r` (with its `ctid`
+/// as `r.rid`) from then on.
+pub(crate) struct TenantOf {
+    /// The tenant that its own column names; over `c`, nullable text.
+    pub(crate) own: Sql,
+    /// Joins what inference found, as `x`, to `r`.
+    pub(crate) join: Sql,
+    /// The tenant that inference found; over `x`, nullable text.
+    pub(crate) inferred: Sql,
+    pub(crate) conflict: Sql,
+}
+
+/// `None` for a table that is not scoped. Needs the work tables, but for the root.
+pub(crate) fn tenant_of(graph: &Graph, table: &QualifiedName) -> Option<TenantOf> {
+    let (n, node) = graph.scoped().find(|(_, node)| node.table == *table)?;
+    let own = graph.own(node, &sql!("c")).unwrap_or_else(|| sql!("NULL::text"));
+    if node.root {
+        let (join, inferred, conflict) = (sql!(""), sql!("NULL::text"), sql!("false"));
+        return Some(TenantOf { own, join, inferred, conflict });
+    }
+    Some(TenantOf {
+        own,
+        join: sql!(" LEFT JOIN {} AS x ON x.rid = r.rid", work(n)),
+        inferred: sql!("x.tenant"),
+        conflict: sql!("COALESCE(x.conflict, false)"),
+    })
+}
+
 /// `public.citext` → `public`; built-in types have no schema in the server's rendering.
 fn schema_of(type_name: &TypeName) -> Option<Ident> {
     let bare = type_name.as_str().split('(').next()?.trim_end_matches("[]");

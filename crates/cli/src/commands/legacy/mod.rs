@@ -1,12 +1,19 @@
 //! `bastide legacy …`: the data upgrader by itself. It plans, runs and undoes through the same engine and journal as `rls`.
 
+mod discover;
 mod upgrade;
+
+use bastide_record::Limits;
 
 use super::rls;
 use crate::{args::Legacy, context::Context, exit::Exit};
 
 pub(crate) async fn run(context: &Context, command: Legacy) -> anyhow::Result<Exit> {
     match command {
+        Legacy::Discover { planning, time_limit, sample_above, html } => {
+            let limits = Limits { time_limit_seconds: time_limit, sample_above };
+            discover::run(context, &planning, limits, html).await
+        }
         Legacy::Plan { planning, output, open } => rls::plan(context, &planning, output, open).await,
         Legacy::Upgrade { planning, plan, dry_run, on_failure, verify_backup, no_backup, yes } => {
             let how = upgrade::How { dry_run, on_failure, verify_backup, no_backup, yes };
