@@ -14,11 +14,31 @@ pub(crate) fn of(catalog: &Catalog, config: &Config, classification: &Classifica
     rules(catalog, classification, &mut notes);
     references(catalog, classification, &mut notes);
     publications(catalog, classification, &mut notes);
+    declared(config, classification, &mut notes);
     if !catalog.event_triggers.is_empty() {
         let names = listed(&catalog.event_triggers);
         notes.push(format!("event triggers see every step that changes the schema: {names}"));
     }
     notes
+}
+
+/// A reference that leads nowhere says nothing, and one that no key enforces says it only until somebody writes otherwise.
+fn declared(config: &Config, classification: &Classification, notes: &mut Vec<String>) {
+    for reference in &config.declared.references {
+        let (from, to) = (&reference.table, &reference.references);
+        let columns: Vec<String> = reference.columns.iter().map(ToString::to_string).collect();
+        let outside = [from, to].into_iter().find(|table| !classification.is_scoped(table));
+        notes.push(match outside {
+            Some(table) => format!(
+                "the declared reference of {from} ({}) to {to} says nothing of tenants, since {table} is not scoped",
+                columns.join(", ")
+            ),
+            None => format!(
+                "the declared reference of {from} ({}) to {to} carries evidence, but no key of the schema will hold it inside a tenant",
+                columns.join(", ")
+            ),
+        });
+    }
 }
 
 fn owners(catalog: &Catalog, classification: &Classification, notes: &mut Vec<String>) {

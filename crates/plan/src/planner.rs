@@ -63,6 +63,7 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
     find_quarantine(&mut planning);
     propose_tenants(&mut planning)?;
     plan_all(&mut planning)?;
+    answers_to_nothing(&mut planning);
 
     Ok(Plan {
         format: PLAN_FORMAT,
@@ -104,6 +105,15 @@ fn find_quarantine(planning: &mut Planning<'_>) {
             planning.classification.root.table
         )),
     }
+}
+
+/// A mistyped id would otherwise pass for an answer.
+fn answers_to_nothing(planning: &mut Planning<'_>) {
+    let asked = |id: &String| planning.questions.iter().any(|question| question.id == *id);
+    let unasked = planning.config.answers.keys().filter(|id| !asked(id));
+    let notes: Vec<String> =
+        unasked.map(|id| format!("{id} is answered, but it is no question of this plan")).collect();
+    planning.notes.extend(notes);
 }
 
 /// One question for each group of rows that may be a lost tenant.

@@ -1,7 +1,7 @@
 //! The plan as a file that a person reviews and answers.
 //!
 //! The file carries decisions, the fingerprint of the schema they were made for, and the ids of the steps that follow from
-//! them; no SQL. Before a run the plan is derived again, and [`PlanFile::check`] makes sure that it is the plan that was
+//! them; no SQL but the expressions of the operator's own rules. Before a run the plan is derived again, and [`PlanFile::check`] makes sure that it is the plan that was
 //! reviewed: nobody can smuggle a statement into a run by way of the file.
 
 mod read;

@@ -52,7 +52,14 @@ fn header(out: &mut Toml, plan: &Plan) {
         out.comment("  3. Run `bastide rls migrate --plan FILE`.");
     }
     out.comment("");
-    out.comment("Only answers are meant to be edited. The file holds no SQL: the plan is derived again before it runs, and must");
+    let sql = if plan.config.declared.rules.iter().any(|rule| rule.tenant.is_some() || rule.when.is_some()) {
+        "The only SQL in the file are the expressions of your own rules"
+    } else {
+        "The file holds no SQL"
+    };
+    out.comment(&format!(
+        "Only answers are meant to be edited. {sql}: the plan is derived again before it runs, and must"
+    ));
     out.comment("be the one that stands here, for the schema it was made for.");
     for note in &plan.notes {
         out.comment("");
