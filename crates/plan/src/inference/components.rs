@@ -3,12 +3,15 @@
 //! Runs in a survey, after the rounds: the work tables say which rows are unreachable, and the pairs which of them refer to
 //! each other. A group is known by its least member, found by joining neighbours until none is left.
 
+use std::collections::BTreeMap;
+
 use bastide_sql::{Ident, Literal, QualifiedName, Sql, join, sql};
 
 use super::{
     Graph, Says, Seed,
     render::{Dollar, pairs, work},
     rounds::lines,
+    seeds::rule,
 };
 
 /// More unreachable rows than this are not grouped: that many are no lost shop, but a reference somebody has to declare.
@@ -36,40 +39,8 @@ pub fn components(graph: &Graph) -> Components {
     } else {
         sql!("SELECT sum(u.rows)::bigint FROM ({}) AS u", join(counts, " UNION ALL "))
     };
-    let mut prepare = vec![
-        sql!(
-            "CREATE TEMP TABLE {} (id bigint GENERATED ALWAYS AS IDENTITY, node integer, rid tid, label bigint) ON COMMIT DROP",
-            members()
-        ),
-        sql!("CREATE TEMP TABLE {} (a bigint, b bigint) ON COMMIT DROP", neighbours()),
-        // Before any update: see the work tables.
-        sql!("CREATE UNIQUE INDEX ON {} (id)", members()),
-        sql!("CREATE UNIQUE INDEX ON {} (node, rid)", members()),
-    ];
-    prepare.extend(open.iter().map(|&n| {
-        sql!(
-            "INSERT INTO {} (node, rid) SELECT {}, x.rid FROM {} AS x WHERE x.tenant IS NULL AND NOT x.conflict ORDER BY x.rid",
-            members(),
-            n,
-            work(n)
-        )
-    }));
-    prepare.push(sql!("ANALYZE {}", members()));
-    for (e, edge) in graph.evidence() {
-        if open.contains(&edge.child) && open.contains(&edge.parent) {
-            prepare.push(sql!(
-                "INSERT INTO {} SELECT p.id, c.id FROM {} AS l JOIN {} AS c ON c.node = {} AND c.rid = l.child JOIN {} AS p ON p.node = {} AND p.rid = l.parent WHERE c.id <> p.id",
-                neighbours(),
-                pairs(e),
-                members(),
-                edge.child,
-                members(),
-                edge.parent
-            ));
-        }
-    }
-    prepare.push(sql!("ANALYZE {}", neighbours()));
-    prepare.push(spread());
+    let mut prepare = number(graph, &open);
+    prepare.push(sql!("DO {}", Dollar(&sql!("BEGIN\n{}END", lines(join_neighbours(), "  ")))));
     Components {
         rows,
         prepare,
@@ -84,6 +55,44 @@ pub fn components(graph: &Graph) -> Components {
     }
 }
 
+/// The unreachable rows and their neighbours.
+fn number(graph: &Graph, open: &[usize]) -> Vec<Sql> {
+    let mut statements = vec![
+        sql!(
+            "CREATE TEMP TABLE {} (id bigint GENERATED ALWAYS AS IDENTITY, node integer, rid tid, label bigint) ON COMMIT DROP",
+            members()
+        ),
+        sql!("CREATE TEMP TABLE {} (a bigint, b bigint) ON COMMIT DROP", neighbours()),
+        // Before any update: see the work tables.
+        sql!("CREATE UNIQUE INDEX ON {} (id)", members()),
+        sql!("CREATE UNIQUE INDEX ON {} (node, rid)", members()),
+    ];
+    statements.extend(open.iter().map(|&n| {
+        sql!(
+            "INSERT INTO {} (node, rid) SELECT {}, x.rid FROM {} AS x WHERE x.tenant IS NULL AND NOT x.conflict ORDER BY x.rid",
+            members(),
+            n,
+            work(n)
+        )
+    }));
+    statements.push(sql!("ANALYZE {}", members()));
+    for (e, edge) in graph.evidence() {
+        if open.contains(&edge.child) && open.contains(&edge.parent) {
+            statements.push(sql!(
+                "INSERT INTO {} SELECT p.id, c.id FROM {} AS l JOIN {} AS c ON c.node = {} AND c.rid = l.child JOIN {} AS p ON p.node = {} AND p.rid = l.parent WHERE c.id <> p.id",
+                neighbours(),
+                pairs(e),
+                members(),
+                edge.child,
+                members(),
+                edge.parent
+            ));
+        }
+    }
+    statements.push(sql!("ANALYZE {}", neighbours()));
+    statements
+}
+
 /// Unreachable rows of all nodes, numbered: `(id bigint, node integer, rid tid, label bigint)`.
 fn members() -> Sql {
     sql!("pg_temp.bastide_c")
@@ -96,7 +105,7 @@ fn neighbours() -> Sql {
 
 /// Each group takes the least label next to it, as a whole; then labels that were taken over in the same turn are followed to
 /// their end. The turns end when no neighbours differ.
-fn spread() -> Sql {
+fn join_neighbours() -> [Sql; 2] {
     let turn = sql!(
         "LOOP
     WITH near AS (
@@ -123,8 +132,70 @@ fn spread() -> Sql {
         members(),
         members()
     );
-    let body = [sql!("UPDATE {} SET label = id", members()), turn];
-    sql!("DO {}", Dollar(&sql!("BEGIN\n{}END", lines(body, "  "))))
+    [sql!("UPDATE {} SET label = id", members()), turn]
+}
+
+/// Groups that are wholly of one kind, as plpgsql statements for the end of the rounds; none without such kinds.
+///
+/// A group is of a kind when every row of it that a sign speaks of has the sign, and at least one has. One that is of two
+/// kinds is of none. The whole group goes, so no link of it can cross.
+pub(crate) fn settle_kinds(graph: &Graph) -> Vec<Sql> {
+    let mut kinds: BTreeMap<usize, Vec<Sql>> = BTreeMap::new();
+    let mut updates = Vec::new();
+    for (k, seed) in graph.seeds.iter().enumerate() {
+        let Says::Kind { kind, tenant, sign } = &seed.says else { continue };
+        let n = seed.node;
+        let signs = kinds.entry(*kind).or_default();
+        // A declared sign may name columns bare, so it sees its table alone.
+        signs.extend(sign.as_ref().map(|sign| {
+            sql!(
+                "SELECT m.label, q.has FROM {} AS m JOIN (SELECT c.ctid AS rid, COALESCE({}, false) AS has FROM ONLY {} AS c) AS q ON q.rid = m.rid WHERE m.node = {}",
+                members(),
+                sign,
+                graph.nodes[n].table,
+                n
+            )
+        }));
+        updates.push(sql!(
+            "UPDATE {} AS x SET tenant = {}, rule = {}, stratum = bastide_stratum FROM {} AS m JOIN {} AS p ON p.label = m.label WHERE p.kind = {} AND m.node = {} AND m.rid = x.rid",
+            work(n),
+            Literal::text(tenant),
+            rule(graph, k),
+            members(),
+            of_kind(),
+            *kind,
+            n
+        ));
+    }
+    if kinds.values().all(Vec::is_empty) {
+        return Vec::new();
+    }
+    let open: Vec<usize> = graph.scoped().filter(|(_, node)| !node.root).map(|(n, _)| n).collect();
+    let mut statements = number(graph, &open);
+    statements.extend(join_neighbours());
+    statements.push(sql!("CREATE TEMP TABLE {} (label bigint, kind integer) ON COMMIT DROP", of_kind()));
+    for (kind, signs) in kinds.into_iter().filter(|(_, signs)| !signs.is_empty()) {
+        statements.push(sql!(
+            "INSERT INTO {} SELECT u.label, {} FROM ({}) AS u GROUP BY u.label HAVING bool_and(u.has)",
+            of_kind(),
+            kind,
+            join(signs, " UNION ALL ")
+        ));
+    }
+    statements.push(sql!(
+        "DELETE FROM {} WHERE label IN (SELECT p.label FROM {} AS p GROUP BY p.label HAVING count(*) > 1)",
+        of_kind(),
+        of_kind()
+    ));
+    statements.extend(updates);
+    // A survey groups what is left once more.
+    statements.push(sql!("DROP TABLE {}, {}, {}", members(), neighbours(), of_kind()));
+    statements
+}
+
+/// `(label bigint, kind integer)`
+fn of_kind() -> Sql {
+    sql!("pg_temp.bastide_p")
 }
 
 impl Graph {
@@ -163,6 +234,27 @@ impl Graph {
             self.nodes[n].table,
             n
         )
+    }
+
+    /// The same with a tenant for groups of unreachable rows that are wholly of a kind. `signs`: by table, what a row `c` of
+    /// the kind is known by.
+    #[must_use]
+    pub fn sort(
+        mut self,
+        kind: usize,
+        tenant: &str,
+        path: &str,
+        signs: &BTreeMap<QualifiedName, Sql>,
+    ) -> Self {
+        for n in 0..self.nodes.len() {
+            let node = &self.nodes[n];
+            if node.scoped && !node.root {
+                let sign = signs.get(&node.table).cloned();
+                let says = Says::Kind { kind, tenant: tenant.to_owned(), sign };
+                self.seeds.push(Seed { node: n, path: path.to_owned(), says });
+            }
+        }
+        self
     }
 
     /// The same with a tenant for whatever hangs together with one row, where nothing else settles it.

@@ -17,7 +17,7 @@
 use bastide_sql::{Literal, Sql, join, sql};
 
 use super::{
-    Edge, Graph,
+    Edge, Graph, components,
     render::{pairs, queue, work},
     seeds::{self, Last},
 };
@@ -132,7 +132,7 @@ BEGIN
 {}    bastide_begun := bastide_round;
   END LOOP;
   SET LOCAL enable_nestloop = on;
-END",
+{}END",
         join(fresh, ", "),
         DEEP,
         lines(indexes, "        "),
@@ -142,7 +142,8 @@ END",
         graph.nodes.len().max(1),
         join(hand_on, ""),
         lines_or_nothing(facts_up),
-        end(late)
+        end(late),
+        lines(components::settle_kinds(graph), "  ")
     )
 }
 

@@ -32,7 +32,7 @@ pub fn rule_measures(graph: &Graph) -> (Vec<RuleMeasure>, Vec<RulePair>) {
         .iter()
         .filter_map(|seed| match &seed.says {
             Says::First { rule, tenant } => Some((*rule, seed.node, tenant)),
-            Says::Last { .. } => None,
+            Says::Last { .. } | Says::Kind { .. } => None,
         })
         .collect();
     let measures =

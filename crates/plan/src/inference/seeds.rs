@@ -26,6 +26,9 @@ pub enum Says {
     First { rule: usize, tenant: Sql },
     /// Of the rows `c` for which the condition holds, where nothing has settled them.
     Last { tenant: String, when: Sql },
+    /// Of the rows of a group that nothing reaches and that is wholly of one kind; `sign` tells for a row `c` of this table
+    /// whether it is, where anything does.
+    Kind { kind: usize, tenant: String, sign: Option<Sql> },
 }
 
 /// Where keys given in a CSV file are found while the scripts run: `(rule text, key jsonb, tenant text)`.
@@ -70,7 +73,7 @@ impl Seed {
     pub(crate) fn kind(&self) -> &'static str {
         match self.says {
             Says::First { .. } => "declared",
-            Says::Last { .. } => "proposed",
+            Says::Last { .. } | Says::Kind { .. } => "proposed",
         }
     }
 }
@@ -181,14 +184,14 @@ impl Graph {
         self.seeds.iter().enumerate().filter(move |(_, seed)| seed.node == n).filter_map(|(k, seed)| {
             match &seed.says {
                 Says::First { tenant, .. } => Some((k, tenant)),
-                Says::Last { .. } => None,
+                Says::Last { .. } | Says::Kind { .. } => None,
             }
         })
     }
 
     pub(crate) fn last_seeds(&self) -> impl Iterator<Item = (usize, Last<'_>)> {
         self.seeds.iter().enumerate().filter_map(|(k, seed)| match &seed.says {
-            Says::First { .. } => None,
+            Says::First { .. } | Says::Kind { .. } => None,
             Says::Last { tenant, when } => Some((k, Last { node: seed.node, tenant, when })),
         })
     }

@@ -260,3 +260,47 @@ async fn seeds_speak_in_every_pass() {
         "what is open and what is in quarantine"
     );
 }
+
+#[tokio::test]
+async fn groups_wholly_of_a_kind_get_its_tenant_and_mixed_ones_do_not() {
+    let server = bastide_testkit::server().await;
+    let db = server.database("kinds").await;
+    bootstrap(&db).await;
+    // Groups: 1 all test; 2 mixed; 3 archived and test, so neither; 4 has no sign anywhere; 5 is merchant 1's.
+    db.execute(
+        "CREATE TABLE m (id integer PRIMARY KEY); INSERT INTO m VALUES (1), (-2), (-3);
+         CREATE TABLE s (id integer PRIMARY KEY, m_id integer REFERENCES m);
+         INSERT INTO s VALUES (1, NULL), (2, NULL), (3, NULL), (4, NULL), (5, 1);
+         CREATE TABLE c (id integer PRIMARY KEY, s integer REFERENCES s, label text, test boolean, gone boolean);
+         INSERT INTO c VALUES (1, 1, 'x', true, false), (2, 1, 'x', true, NULL), (3, 2, 'x', true, NULL), (4, 2, 'x', NULL, NULL),
+           (5, 3, 'x', true, true), (6, 5, 'x', true, true), (7, NULL, 'x', false, true);
+         CREATE TABLE o (c integer REFERENCES c); INSERT INTO o VALUES (1), (2), (4), (6), (7), (NULL);",
+    )
+    .await;
+    let plain = graph(&db, "public.m", "id", &[("public.s", "t"), ("public.c", "t"), ("public.o", "t")]).await;
+    let sign = |text: &'static str| BTreeMap::from([(name("public.c"), bastide_sql::Sql::trusted(text))]);
+    // One sign names its column bare, and one that our own tables have, too.
+    let graph = plain
+        .sort(0, "-2", "category test", &sign("test AND label = 'x'"))
+        .sort(1, "-3", "category archived", &sign("c.gone"));
+    insta::assert_snapshot!(assigned(&db, &graph).await, @r#"
+    "public"."c" ["1"] → -2 (proposed: category test)
+    "public"."c" ["2"] → -2 (proposed: category test)
+    "public"."c" ["3"] → -1 (unreachable: public.c: no reference leads to a tenant)
+    "public"."c" ["4"] → -1 (unreachable: public.c: no reference leads to a tenant)
+    "public"."c" ["5"] → -1 (unreachable: public.c: no reference leads to a tenant)
+    "public"."c" ["6"] → 1 (parent: public.c.s → public.s)
+    "public"."c" ["7"] → -3 (proposed: category archived)
+    "public"."o" ["md5:7acce3193127d4b71a6c2b140c22dc95"] → -2 (proposed: category test)
+    "public"."o" ["md5:e4b00b4a65a415cf9ebaa9f83719c071"] → -2 (proposed: category test)
+    "public"."o" ["md5:fad3d57b4bef0f4ad55dff54679164a3"] → -1 (unreachable: public.o: no reference leads to a tenant)
+    "public"."o" ["md5:9e19759ee26e1600b92e668d3f345a40"] → 1 (parent: public.o.c → public.c)
+    "public"."o" ["md5:e7e0b504610fac2eb3eaba34d6edee5b"] → -3 (proposed: category archived)
+    "public"."o" ["md5:bcd8b0c2eb1fce714eab6cef0d771acc"] → -1 (unreachable: public.o: no reference leads to a tenant)
+    "public"."s" ["1"] → -2 (proposed: category test)
+    "public"."s" ["2"] → -1 (unreachable: public.s: no reference leads to a tenant)
+    "public"."s" ["3"] → -1 (unreachable: public.s: no reference leads to a tenant)
+    "public"."s" ["4"] → -1 (unreachable: public.s: no reference leads to a tenant)
+    "public"."s" ["5"] → 1 (parent: public.s.m_id → public.m)
+    "#);
+}
