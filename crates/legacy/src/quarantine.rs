@@ -1,7 +1,7 @@
 //! Whether the tenant root takes the rows that a plan adds to it: only the server can say, so it is asked.
 
 use bastide_catalog::Catalog;
-use bastide_plan::{Step, classify::Classification, steps::AddTenant};
+use bastide_plan::{KindTenant, Refusal, Step, classify::Classification, steps::AddTenant};
 use tokio_postgres::Transaction;
 
 use crate::SurveyError;
@@ -15,6 +15,20 @@ pub(crate) async fn refused(
     match bastide_plan::quarantine(catalog, &classes.root, |table| classes.class(table)) {
         Ok(step) => not_taken(transaction, step).await,
         Err(reason) => Ok(Some(reason)),
+    }
+}
+
+/// The tenant of a category is wanted by name, so it is no plan without it.
+pub(crate) async fn must_take(
+    transaction: &mut Transaction<'_>,
+    kind: &KindTenant,
+) -> Result<(), SurveyError> {
+    match not_taken(transaction, kind.step.clone()).await? {
+        None => Ok(()),
+        Some(reason) => Err(SurveyError::Refused(Refusal::Declaration {
+            of: "[new_tenants] of_categories".to_owned(),
+            why: format!("the root {} cannot take a tenant {}: {reason}", kind.step.root, kind.category),
+        })),
     }
 }
 

@@ -7,6 +7,7 @@ use bastide_plan::{
     Config, Evidence, LinkSurvey, RuleSurvey, Survey, TableSurvey, Usage,
     classify::{Classification, classify},
     inference::{self, Graph, LinkMeasure, SurveyScript, TableMeasure},
+    kinds, sorted,
 };
 use bastide_sql::{QualifiedName, Sql};
 use tokio_postgres::Client;
@@ -61,7 +62,11 @@ async fn read(
     let mut usage = BTreeMap::new();
     let classification = classified(reading, catalog, config, &mut usage, progress).await?;
     let root = &classification.root;
-    let graph = graph(catalog, config, &classification);
+    let kinds = kinds(catalog, config, &classification)?;
+    for kind in &kinds {
+        quarantine::must_take(reading.transaction(), kind).await?;
+    }
+    let graph = sorted(graph(catalog, config, &classification), &kinds);
     let script = inference::survey_script(&graph);
     let mut survey = Survey { usage, ..Survey::default() };
     if root.new {

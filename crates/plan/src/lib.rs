@@ -16,6 +16,7 @@ mod file;
 #[cfg(test)]
 mod fixture;
 pub mod inference;
+mod kinds;
 mod links;
 mod notes;
 mod obstacles;
@@ -35,6 +36,7 @@ pub use categories::{
 pub use config::{Config, RootChoice};
 pub use declared::{Declarations, DeclaredReference, GivenKey, GivenKeys, NewTenants, Rule};
 pub use file::{Answer, FileError, PlanFile, read_plan, write_plan};
+pub use kinds::{KindTenant, kinds, sorted};
 pub use plan::*;
 pub use planner::plan;
 pub use quarantine::{proposed, quarantine, slug_column};

@@ -9,7 +9,9 @@ use crate::{
     Class, ColumnOrigin, Config, Database, PLAN_FORMAT, Plan, Proposal, Question, Refusal, Survey,
     TableDecision, TenantColumn, TenantRoot,
     classify::{Classification, answer, classify},
-    declared, links, notes, obstacles,
+    declared,
+    kinds::kinds,
+    links, notes, obstacles,
     phases::{Planning, needs_inference, plan_all},
     quarantine,
     refusal::thousands,
@@ -46,6 +48,7 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
         classification: &classification,
         quarantine: None,
         proposed: Vec::new(),
+        kinds: Vec::new(),
         hold_crossing,
         settled: links.settled,
         catalog: catalog.clone(),
@@ -61,6 +64,7 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
     }
     planning.notes.extend(of_rules);
     find_quarantine(&mut planning);
+    sort_kinds(&mut planning)?;
     propose_tenants(&mut planning)?;
     plan_all(&mut planning)?;
     answers_to_nothing(&mut planning);
@@ -114,6 +118,23 @@ fn answers_to_nothing(planning: &mut Planning<'_>) {
     let notes: Vec<String> =
         unasked.map(|id| format!("{id} is answered, but it is no question of this plan")).collect();
     planning.notes.extend(notes);
+}
+
+/// A category that decides no row needs no tenant.
+fn sort_kinds(planning: &mut Planning<'_>) -> Result<(), Refusal> {
+    for kind in kinds(&planning.catalog, planning.config, planning.classification)? {
+        let path = kind.path();
+        let mut evidence = planning.survey.tables.values().flat_map(|table| &table.inferred);
+        if evidence.any(|evidence| evidence.path == path && evidence.rows > 0) {
+            planning.kinds.push(kind);
+        } else {
+            planning.notes.push(format!(
+                "no group of unreachable rows is wholly of the category {}, so it gets no tenant",
+                kind.category
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// One question for each group of rows that may be a lost tenant.

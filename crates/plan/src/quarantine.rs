@@ -4,7 +4,11 @@
 use bastide_catalog::{Catalog, Column, Table, TypeName};
 use bastide_sql::{Ident, QualifiedName, Sql};
 
-use crate::{Class, Proposal, Tenant, TenantRoot, classify::uuid_from, steps::AddTenant};
+use crate::{
+    Class, Proposal, Tenant, TenantRoot,
+    classify::{slug, uuid_from},
+    steps::AddTenant,
+};
 
 const NAME: &str = "quarantine";
 
@@ -33,16 +37,37 @@ pub fn proposed(
     class_of: impl Fn(&QualifiedName) -> Option<Class>,
     proposal: &Proposal,
 ) -> Result<AddTenant, String> {
-    let anchor = format!("{}/{}", proposal.table, proposal.key.join("/"));
+    let seed = format!("{}/{}", proposal.table, proposal.key.join("/"));
+    made(catalog, root, class_of, &seed, &Named { name: &proposal.name, slug: &proposal.slug })
+}
+
+/// The step that adds a category's tenant.
+pub(crate) fn of_category(
+    catalog: &Catalog,
+    root: &TenantRoot,
+    class_of: impl Fn(&QualifiedName) -> Option<Class>,
+    category: &str,
+) -> Result<AddTenant, String> {
+    let slug = slug(category);
+    made(catalog, root, class_of, &format!("category/{category}"), &Named { name: category, slug: &slug })
+}
+
+fn made(
+    catalog: &Catalog,
+    root: &TenantRoot,
+    class_of: impl Fn(&QualifiedName) -> Option<Class>,
+    seed: &str,
+    named: &Named<'_>,
+) -> Result<AddTenant, String> {
     let room = if root.key_type.as_str() == "smallint" { 4 } else { 8 };
-    let digits = uuid_from(&anchor).chars().filter(char::is_ascii_digit).take(room).collect::<String>();
+    let digits = uuid_from(seed).chars().filter(char::is_ascii_digit).take(room).collect::<String>();
     // Negative, so that the root's sequence never meets it; -1 is quarantine's.
     let number = format!("-{}", 2 + digits.parse::<u32>().unwrap_or(0));
     let id = match kind(&root.key_type) {
-        Kind::Text => proposal.slug.chars().take(length(&root.key_type).unwrap_or(usize::MAX)).collect(),
-        _ => key_value(catalog, root, &anchor, number)?,
+        Kind::Text => shortened(&root.key_type, named.slug),
+        _ => key_value(catalog, root, seed, number)?,
     };
-    row(catalog, root, class_of, id, &Named { name: &proposal.name, slug: &proposal.slug })
+    row(catalog, root, class_of, id, named)
 }
 
 /// The column of the root that holds a tenant's slug, if one is so called.

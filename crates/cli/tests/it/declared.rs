@@ -159,6 +159,41 @@ fn answered(plan: &str, id: &str, answer: &str) -> String {
     format!("{before}id = \"{id}\"{}", rest.replacen("answer = \"\"", &format!("answer = \"{answer}\""), 1))
 }
 
+#[tokio::test]
+async fn test_data_get_a_tenant_only_because_the_settings_say_so() {
+    let (_server, db) = shop().await;
+    let dump = db.schema_dump().await;
+    let rows = db.fingerprints().await;
+    let folder = tempfile::tempdir().unwrap();
+    // All addresses are at a domain reserved for tests; a store with another customer is not wholly test data.
+    db.execute("INSERT INTO stores VALUES (11, 'Mixed', NULL); INSERT INTO customers VALUES (60, 11, 'a@example.org'), (61, 11, 'b@shop.net')").await;
+    let bastide = Bastide::on(db.url());
+    let upgrade = |config: &str| {
+        bastide.run(&[
+            "legacy",
+            "upgrade",
+            "--yes",
+            "--no-backup",
+            "--accept-defaults",
+            "--tenant-root",
+            "public.merchants",
+            "--config",
+            config,
+        ])
+    };
+    let unknown = settings(folder.path(), "[new_tenants]\nof_categories = [\"tests\"]", "");
+    let told = upgrade(&unknown).expect(2).stderr;
+    insta::assert_snapshot!(told.trim_end(), @"error: [new_tenants] of_categories: no scoped table has the category tests; there are old, test or zero value");
+    let config = settings(folder.path(), "[new_tenants]\nof_categories = [\"test\"]", "");
+    upgrade(&config).expect(0);
+    let stores = "SELECT string_agg(s.id || ' ' || m.slug, ', ' ORDER BY s.id) FROM stores s JOIN merchants m ON m.id = s.merchant_id";
+    assert_eq!(db.query_one_text(stores).await, "1 acme, 2 bolt, 9 test, 10 test, 11 quarantine");
+    bastide.run(&["legacy", "rollback", "--yes"]).expect(0);
+    db.execute("DELETE FROM customers WHERE id >= 60; DELETE FROM stores WHERE id = 11").await;
+    assert_eq!(db.schema_dump().await, dump);
+    assert_eq!(db.fingerprints().await, rows);
+}
+
 /// Everything wrong is said before anything changes.
 #[tokio::test]
 async fn declarations_that_cannot_be_meant() {

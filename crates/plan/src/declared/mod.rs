@@ -37,11 +37,14 @@ pub struct NewTenants {
     pub at_least: u64,
     /// Of the largest groups; the others go to quarantine unasked.
     pub at_most: u32,
+    /// Categories whose rows get a tenant of their own, where whole groups of unreachable rows are of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub of_categories: Vec<String>,
 }
 
 impl Default for NewTenants {
     fn default() -> Self {
-        Self { at_least: 20, at_most: 20 }
+        Self { at_least: 20, at_most: 20, of_categories: Vec::new() }
     }
 }
 

@@ -28,7 +28,9 @@ pub(super) fn plan(planning: &mut Planning<'_>) {
     if let Some(step) = planning.quarantine.clone() {
         planning.emit(PHASE, Step::AddTenant(step));
     }
-    for (step, _) in planning.proposed.clone() {
+    let kinds = planning.kinds.iter().map(|kind| kind.step.clone());
+    let proposed = planning.proposed.iter().map(|(step, _)| step.clone());
+    for step in kinds.chain(proposed).collect::<Vec<_>>() {
         planning.emit(PHASE, Step::AddTenant(step));
     }
     let declared = declared(planning);

@@ -20,9 +20,11 @@ use bastide_catalog::{Catalog, Column, Table};
 use bastide_sql::{Ident, QualifiedName};
 
 use crate::{
-    Config, Phase, PlannedStep, Proposal, Question, Refusal, Step, Survey, TenantColumn, TenantRoot,
+    Config, KindTenant, Phase, PlannedStep, Proposal, Question, Refusal, Step, Survey, TenantColumn,
+    TenantRoot,
     classify::Classification,
     inference::{Graph, SettledLink},
+    kinds::sorted,
     steps::AddTenant,
 };
 
@@ -54,6 +56,8 @@ pub(crate) struct Planning<'a> {
     pub(crate) quarantine: Option<AddTenant>,
     /// The steps that add proposed tenants, for the groups of rows that the operator wants one for.
     pub(crate) proposed: Vec<(AddTenant, &'a Proposal)>,
+    /// The tenants of categories that whole groups of unreachable rows are of.
+    pub(crate) kinds: Vec<KindTenant>,
     /// Crossing rows are to be held aside.
     pub(crate) hold_crossing: bool,
     /// Crossing links that are settled in another way first.
@@ -140,6 +144,7 @@ impl<'a> Planning<'a> {
     fn graph(&self) -> Graph {
         let graph = Graph::build(&self.catalog, self.root(), &self.classification.scoped())
             .declare(&self.catalog, &self.config.declared);
+        let graph = sorted(graph, &self.kinds);
         self.proposed.iter().fold(graph, |graph, (step, proposal)| {
             let anchor = format!("{} {}", proposal.table, proposal.key.join(", "));
             let path = format!("hangs together with {anchor}, made the tenant {}", proposal.slug);

@@ -277,12 +277,16 @@ async fn groups_wholly_of_a_kind_get_its_tenant_and_mixed_ones_do_not() {
          CREATE TABLE o (c integer REFERENCES c); INSERT INTO o VALUES (1), (2), (4), (6), (7), (NULL);",
     )
     .await;
-    let plain = graph(&db, "public.m", "id", &[("public.s", "t"), ("public.c", "t"), ("public.o", "t")]).await;
+    let plain =
+        graph(&db, "public.m", "id", &[("public.s", "t"), ("public.c", "t"), ("public.o", "t")]).await;
     let sign = |text: &'static str| BTreeMap::from([(name("public.c"), bastide_sql::Sql::trusted(text))]);
     // One sign names its column bare, and one that our own tables have, too.
-    let graph = plain
-        .sort(0, "-2", "category test", &sign("test AND label = 'x'"))
-        .sort(1, "-3", "category archived", &sign("c.gone"));
+    let graph = plain.sort(0, "-2", "category test", &sign("test AND label = 'x'")).sort(
+        1,
+        "-3",
+        "category archived",
+        &sign("c.gone"),
+    );
     insta::assert_snapshot!(assigned(&db, &graph).await, @r#"
     "public"."c" ["1"] → -2 (proposed: category test)
     "public"."c" ["2"] → -2 (proposed: category test)
