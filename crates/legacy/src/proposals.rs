@@ -69,7 +69,7 @@ pub(crate) async fn find(
     }
     let (least, most) = (i64::try_from(wanted.at_least).unwrap_or(i64::MAX), i64::from(wanted.at_most));
     let groups = transaction.query(script.largest.as_str(), &[&least, &most]).await.map_err(failed())?;
-    let mut slugs = slugs(transaction, catalog, classes).await?;
+    let mut slugs = slugs(transaction, catalog, config, classes).await?;
     for group in groups {
         let label: i64 = group.try_get(0).map_err(failed())?;
         let found = transaction.query(script.members.as_str(), &[&label]).await.map_err(failed())?;
@@ -205,13 +205,15 @@ fn free_slug(name: &str, taken: &mut BTreeSet<String>) -> String {
     free
 }
 
-/// Those the root has, and the one that quarantine takes.
+/// Those the root has, and those that quarantine and categories take.
 async fn slugs(
     transaction: &Transaction<'_>,
     catalog: &Catalog,
+    config: &Config,
     classes: &Classification,
 ) -> Result<BTreeSet<String>, SurveyError> {
     let mut slugs = BTreeSet::from(["quarantine".to_owned()]);
+    slugs.extend(config.declared.new_tenants.of_categories.iter().map(|category| slug(category)));
     if let Some(column) = slug_column(catalog, &classes.root) {
         let query = sql!("SELECT {}::text FROM {} WHERE {} IS NOT NULL", column, classes.root.table, column);
         for row in transaction.query(query.as_str(), &[]).await.map_err(SurveyError::during(WHAT))? {

@@ -72,6 +72,10 @@ pub(crate) async fn measure(
 ) -> Result<Vec<RuleSurvey>, SurveyError> {
     let mut found: BTreeMap<usize, RuleSurvey> = BTreeMap::new();
     let (measures, pairs) = inference::rule_measures(graph);
+    if !measures.is_empty() {
+        let path = graph.rule_path();
+        transaction.batch_execute(path.as_str()).await.map_err(SurveyError::during("try the rules"))?;
+    }
     for measure in measures {
         let rule = &declared.rules[measure.rule];
         progress(&format!("trying the rule {}", rule.name));

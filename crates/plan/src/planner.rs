@@ -1,6 +1,6 @@
 //! From catalog, survey and configuration to the plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bastide_catalog::{Catalog, Fingerprint};
 use bastide_sql::QualifiedName;
@@ -143,11 +143,17 @@ fn propose_tenants(planning: &mut Planning<'_>) -> Result<(), Refusal> {
     if let Some(why) = &survey.not_grouped {
         planning.notes.push(why.clone());
     }
+    let mut ids: BTreeSet<String> = BTreeSet::new();
     for proposal in &survey.proposals {
         let anchor = format!("{} {}", proposal.table, proposal.key.join(", "));
         let classes = planning.classification;
         let made =
             quarantine::proposed(&planning.catalog, &classes.root, |table| classes.class(table), proposal);
+        // A short text key may have no room to tell two groups apart.
+        let made = made.and_then(|step| {
+            let taken = || format!("the id {} it would have is another group's", step.id);
+            if ids.insert(step.id.clone()) { Ok(step) } else { Err(taken()) }
+        });
         let step = match (made, proposal.refused.clone()) {
             (Ok(step), None) => step,
             (Err(reason), _) | (_, Some(reason)) => {

@@ -235,3 +235,96 @@ async fn declarations_that_cannot_be_meant() {
     insta::assert_snapshot!(told(&rule("csv = \"nowhere.csv\""), ""), @"error: [[rule]] r: FOLDER/nowhere.csv: No such file or directory (os error 2)");
     assert_eq!(db.schema_dump().await, dump, "nothing was changed");
 }
+
+/// A cast to the root's key type cuts and rounds; neither may make one tenant out of the name of another.
+#[tokio::test]
+async fn no_value_is_cut_or_rounded_to_a_tenant() {
+    let server = bastide_testkit::server().await;
+    let told = async |name: &str, root_type: &str, rule: &str, csv: &str| -> String {
+        let db = server.database(name).await;
+        db.execute(&format!(
+            "CREATE TABLE roots (id {root_type} PRIMARY KEY);
+             INSERT INTO roots VALUES ('1'), ('2');
+             CREATE TABLE notes (id varchar(2) PRIMARY KEY, owner text, number numeric);
+             INSERT INTO notes VALUES ('a', '12', 1.6), ('b', '2', 2)"
+        ))
+        .await;
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("[[rule]]\nname = \"r\"\ntable = \"public.notes\"\n{rule}\n");
+        let config = settings(folder.path(), &text, csv);
+        let bastide = Bastide::on(db.url());
+        let plan =
+            ["legacy", "plan", "--accept-defaults", "--tenant-root", "public.roots", "--config", &config];
+        bastide.run(&plan).expect(2).stderr.trim_end().to_owned()
+    };
+    insta::assert_snapshot!(told("exact0", "varchar(1)", "tenant = \"owner\"", "").await, @"error: [[rule]] r: for 1 row of public.notes it names a tenant that the root does not have: 12");
+    insta::assert_snapshot!(told("exact1", "varchar(1)", "column = \"owner\"\ntenants = { 12 = \"12\", 2 = \"2\" }", "").await, @"error: [[rule]] r: for 1 row of public.notes it names a tenant that the root does not have: 12");
+    insta::assert_snapshot!(told("exact2", "character(1)", "csv = \"notes.csv\"", "id,tenant\na,12\nb,2\n").await, @"error: [[rule]] r: for 1 row of public.notes it names a tenant that the root does not have: 12 (line 2)");
+    insta::assert_snapshot!(told("exact3", "integer", "csv = \"notes.csv\"", "id,tenant\na,1\nb c,2\n").await, @"error: [[rule]] r: 1 key of its csv file no row of public.notes has: b c (line 3)");
+    insta::assert_snapshot!(told("exact4", "integer", "tenant = \"number\"", "").await, @"error: [[rule]] r: for 1 row of public.notes it names a tenant that the root does not have: 1.6");
+}
+
+/// What is tried is what runs: under the same names, once for each row, and inside the same kind of block.
+#[tokio::test]
+async fn an_expression_means_the_same_when_it_is_tried_and_when_it_runs() {
+    let server = bastide_testkit::server().await;
+    let db = server.database("same").await;
+    db.execute(
+        "CREATE TABLE merchants (id integer PRIMARY KEY);
+         INSERT INTO merchants VALUES (1), (2);
+         CREATE FUNCTION whose(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+         CREATE TABLE notes (id integer PRIMARY KEY, found integer);
+         INSERT INTO notes VALUES (1, 1), (2, 2)",
+    )
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let bastide = Bastide::on(db.url());
+    let upgrade = |tenant: &str, code: i32| -> String {
+        let text = format!("[[rule]]\nname = \"r\"\ntable = \"public.notes\"\ntenant = \"{tenant}\"\n");
+        let config = settings(folder.path(), &text, "");
+        let ran = bastide.run(&[
+            "legacy",
+            "upgrade",
+            "--yes",
+            "--no-backup",
+            "--accept-defaults",
+            "--tenant-root",
+            "public.merchants",
+            "--config",
+            &config,
+        ]);
+        ran.expect(code).stderr.trim_end().to_owned()
+    };
+    insta::assert_snapshot!(upgrade("max(id)", 2), @r#"error: [[rule]] r (of public.notes): column "notes.ctid" must appear in the GROUP BY clause or be used in an aggregate function; mend it in bastide.toml and try again"#);
+    insta::assert_snapshot!(upgrade("generate_series(1, 2)", 2), @r#"error: [[rule]] r (of public.notes): set-returning functions are not allowed in CASE; mend it in bastide.toml and try again"#);
+    insta::assert_snapshot!(upgrade("whose(id)", 2), @r#"error: [[rule]] r (of public.notes): function whose(integer) does not exist; mend it in bastide.toml and try again"#);
+    upgrade("public.whose(found)", 0);
+    let tenants = "SELECT string_agg(id || ' ' || tenant_id, ', ' ORDER BY id) FROM notes";
+    assert_eq!(db.query_one_text(tenants).await, "1 1, 2 2");
+}
+
+/// A root whose keys are short has no room to tell two lost shops apart.
+#[tokio::test]
+async fn lost_shops_whose_keys_would_be_one() {
+    let server = bastide_testkit::server().await;
+    let db = server.database("short").await;
+    db.execute(
+        "CREATE TABLE merchants (id varchar(4) PRIMARY KEY, name text);
+         CREATE TABLE stores (id integer PRIMARY KEY, name text, merchant_id varchar(4) REFERENCES merchants);
+         CREATE TABLE customers (id integer PRIMARY KEY, store_id integer REFERENCES stores);
+         INSERT INTO merchants VALUES ('acme', 'Acme');
+         INSERT INTO stores VALUES (1, 'Lost shop'), (2, 'Lost and found');
+         INSERT INTO customers SELECT i, 1 + i % 2 FROM generate_series(1, 60) i",
+    )
+    .await;
+    let bastide = Bastide::on(db.url());
+    let ran =
+        bastide.run(&["legacy", "plan", "--accept-defaults", "--tenant-root", "public.merchants"]).expect(0);
+    let plan = std::fs::read_to_string(bastide.path().join("plan.toml")).unwrap();
+    assert_eq!(plan.matches("id = \"tenant:").count(), 1, "{plan}");
+    assert!(
+        plan.contains("they cannot become one (the id lost it would have is another group's)"),
+        "{}\n{plan}",
+        ran.stdout
+    );
+}

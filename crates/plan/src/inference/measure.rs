@@ -49,7 +49,7 @@ pub struct UsageMeasure {
 pub fn survey_script(graph: &Graph) -> SurveyScript {
     let mut prepare = vec![search_path(graph)];
     prepare.extend(rounds::prepare(graph));
-    prepare.push(sql!("DO {}", Dollar(&rounds::rounds(graph))));
+    prepare.push(sql!("DO {}", Dollar(&sql!("{}\n{}", rounds::columns_first(), rounds::rounds(graph)))));
     let tables = graph
         .scoped()
         .map(|(n, node)| {

@@ -43,12 +43,14 @@ pub fn assign_script(graph: &Graph, quarantine: Option<&str>, pass: u32) -> Vec<
         ]
     });
     let body = sql!(
-        "BEGIN
+        "{}
+BEGIN
   IF NOT ({}) THEN
     RETURN;
   END IF;
 {}{};
 {}END",
+        rounds::columns_first(),
         join(something_open, "\n    OR "),
         rounds::lines(rounds::prepare(graph), "  "),
         rounds::rounds(graph),

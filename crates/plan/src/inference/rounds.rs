@@ -28,6 +28,11 @@ const FOLDED_PARENTS: usize = 6;
 /// From this round on the structure is deep (a long chain, a tree) and each round small: indexes pay.
 const DEEP: i32 = 8;
 
+/// Opens a block: what the operator declares may name a column `found`, which PL/pgSQL has a variable for.
+pub(crate) fn columns_first() -> Sql {
+    sql!("#variable_conflict use_column")
+}
+
 /// What `rule` says in a work table: which edge decided, and whether its parent or its child spoke.
 pub(crate) fn by_parent(edge: usize) -> usize {
     edge * 2 + 1

@@ -3,7 +3,7 @@
 
 use bastide_sql::{Literal, Sql, join, sql};
 
-use super::{Graph, seeds::Says};
+use super::{Graph, render::search_path, seeds::Says};
 use crate::Declarations;
 
 /// Of one rule on one table that holds rows.
@@ -57,11 +57,12 @@ fn counts(graph: &Graph, n: usize, tenant: &Sql) -> Sql {
         "SELECT count(q.said), count(q.said) FILTER (WHERE r.{} IS NULL),
   coalesce((array_agg(DISTINCT left(q.said::text, 60)) FILTER (WHERE q.said IS NOT NULL AND r.{} IS NULL))[1:5], ARRAY[]::text[]),
   count(*) FILTER (WHERE q.own <> q.said)
-FROM (SELECT {} AS said, {} AS own FROM ONLY {} AS {}) AS q LEFT JOIN {} AS r ON r.{} = q.said",
+FROM (SELECT {} AS said, {} AS own, {}.ctid AS rid FROM ONLY {} AS {}) AS q LEFT JOIN {} AS r ON r.{} = q.said",
         graph.root.key,
         graph.root.key,
         tenant,
         own,
+        row,
         node.table,
         row,
         graph.root.table,
@@ -89,6 +90,12 @@ FROM (SELECT {} AS one, {} AS other, left(concat_ws(', ', {}), 60) AS key FROM O
 }
 
 impl Graph {
+    /// What the names in a rule mean while scripts run; [`rule_measures`] are read under the same.
+    #[must_use]
+    pub fn rule_path(&self) -> Sql {
+        search_path(self)
+    }
+
     /// Given keys that no row of the rule's table has: one row, their number (bigint) and up to five of them (text[], as
     /// JSON).
     #[must_use]

@@ -59,10 +59,9 @@ impl Given {
 impl Seed {
     pub(crate) fn of_rule(graph: &Graph, node: usize, at: usize, rule: &Rule) -> Self {
         let value = value(graph, &graph.nodes[node], rule);
-        let tenant = match &rule.when {
-            Some(when) => sql!("CASE WHEN {} THEN {} END", when, value),
-            None => value,
-        };
+        // Inside of CASE the server refuses an expression that makes several rows of one.
+        let when = rule.when.as_ref().map_or_else(|| sql!("true"), |when| sql!("{}", when));
+        let tenant = sql!("CASE WHEN {} THEN {} END", when, value);
         Self {
             node,
             path: format!("rule {} of {}", rule.name, rule.table),
@@ -80,10 +79,10 @@ impl Seed {
 
 /// The tenant a rule gives a row, by whichever way it was declared; [`crate::declared`] has made sure that there is one.
 fn value(graph: &Graph, node: &Node, rule: &Rule) -> Sql {
-    let key_type = &graph.root.key_type;
+    let key_type = unbounded(&graph.root.key_type);
     let row = sql!("{}", node.table.name);
     if let Some(tenant) = &rule.tenant {
-        return sql!("{}::{}", tenant, key_type);
+        return sql!("{}::{}", tenant, unrounded(&graph.root.key_type));
     }
     if let Some(column) = &rule.column {
         let cases = rule.tenants.iter().map(|(value, tenant)| {
@@ -107,6 +106,46 @@ fn value(graph: &Graph, node: &Node, rule: &Rule) -> Sql {
     )
 }
 
+/// The type without its length or precision: a cast to `character varying(4)` would cut a value until it is another's.
+fn unbounded(kind: &TypeName) -> TypeName {
+    let text = kind.as_str();
+    let cut = ["character", "numeric", "time"].iter().any(|name| text.starts_with(name));
+    match (text.split_once('('), text.split_once(')')) {
+        (Some((name, _)), Some((_, rest))) if cut => {
+            let name = if name == "character" { "bpchar" } else { name };
+            Sql::trusted(format!("{name}{rest}"))
+        }
+        _ => kind.clone(),
+    }
+}
+
+/// The same, without a cast that rounds to whole numbers: half of two tenants' ids is no third tenant's.
+fn unrounded(kind: &TypeName) -> TypeName {
+    match kind.as_str() {
+        "smallint" | "integer" | "bigint" => Sql::trusted("numeric"),
+        _ => unbounded(kind),
+    }
+}
+
+/// A given value in the form that the server prints it in; one that its type would cut or round stays as it was given.
+fn printed(value: &Sql, kind: &TypeName) -> Sql {
+    let whole = unbounded(kind);
+    if whole == *kind {
+        return sql!("{}::{}::text", value, kind);
+    }
+    sql!(
+        "CASE WHEN {}::{} = {}::{} THEN {}::{}::text ELSE {}::{}::text END",
+        value,
+        kind,
+        value,
+        whole,
+        value,
+        kind,
+        value,
+        whole
+    )
+}
+
 /// What a CSV file gave, into the table where rules look it up: statements of at most [`CHUNK`] keys each.
 ///
 /// Keys are brought into the form that the server prints them in, so that `007` finds 7; a value that is none of its
@@ -123,7 +162,7 @@ pub fn give(
         Given::Survey => (sql!("rule, key, tenant"), sql!("")),
         Given::Run => (sql!("run_id, rule, key, tenant"), sql!("current_setting('bastide.run')::uuid, ")),
     };
-    let values = types.iter().enumerate().map(|(at, kind)| sql!("(v->>{})::{}::text", at, kind));
+    let values = types.iter().enumerate().map(|(at, kind)| printed(&sql!("(v->>{})", at), kind));
     let key = sql!("jsonb_build_array({})", join(values, ", "));
     keys.rows
         .chunks(CHUNK)
@@ -135,14 +174,13 @@ pub fn give(
             // Lists of strings always are JSON.
             let json = serde_json::to_string(&rows).unwrap_or_default();
             sql!(
-                "INSERT INTO {} ({}) SELECT {}{}, {}, (v->>{})::{}::text FROM jsonb_array_elements({}::jsonb) AS v",
+                "INSERT INTO {} ({}) SELECT {}{}, {}, {} FROM jsonb_array_elements({}::jsonb) AS v",
                 given.relation(),
                 columns,
                 run,
                 Literal::text(rule),
                 key,
-                types.len(),
-                root_type,
+                printed(&sql!("(v->>{})", types.len()), root_type),
                 Literal::text(json)
             )
         })
@@ -208,7 +246,18 @@ pub(crate) fn create(graph: &Graph, n: usize) -> Vec<Sql> {
     // The operator's expressions see their own table alone; the root is looked up around them.
     let known = seeds.iter().map(|(k, _)| {
         let s = column(*k);
-        sql!("(SELECT r.{}::text FROM {} AS r WHERE r.{} = q.{}) COLLATE \"C\" AS {}", key, root, key, s, s)
+        // The first comparison is for the root's index; the second is exact.
+        sql!(
+            "(SELECT r.{}::text FROM {} AS r WHERE r.{} = q.{}::{} AND r.{} = q.{}) COLLATE \"C\" AS {}",
+            key,
+            root,
+            key,
+            s,
+            graph.root.key_type,
+            key,
+            s,
+            s
+        )
     });
     let raw = seeds.iter().map(|(k, tenant)| sql!("{} AS {}", tenant, column(*k)));
     let row = sql!("{}", node.table.name);

@@ -223,7 +223,8 @@ fn an_assignment_ends_early_when_nothing_is_open() {
     let (before, after) = (script.find("RETURN;").unwrap(), script.find("INSERT INTO bastide").unwrap());
     insta::assert_snapshot!(&script[..before], @r#"
     SET LOCAL search_path = pg_catalog, pg_temp;
-    DO $bastide$BEGIN
+    DO $bastide$#variable_conflict use_column
+    BEGIN
       IF NOT (EXISTS (SELECT FROM ONLY "public"."customers" AS c WHERE true AND c."merchant_id" IS NULL)
         OR EXISTS (SELECT FROM ONLY "public"."orders" AS c WHERE true AND c."tenant_id" IS NULL)) THEN
     "#);
