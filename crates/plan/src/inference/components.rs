@@ -138,7 +138,7 @@ fn join_neighbours() -> [Sql; 2] {
 /// Groups that are wholly of one kind, as plpgsql statements for the end of the rounds; none without such kinds.
 ///
 /// A group is of a kind when every row of it that a sign speaks of has the sign, and at least one has. One that is of two
-/// kinds is of none. The whole group goes, so no link of it can cross.
+/// kinds is of none. The whole group goes, so that its links stay inside; those to rows in conflict are counted as crossing.
 pub(crate) fn settle_kinds(graph: &Graph) -> Vec<Sql> {
     let mut kinds: BTreeMap<usize, Vec<Sql>> = BTreeMap::new();
     let mut updates = Vec::new();

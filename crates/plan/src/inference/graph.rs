@@ -154,7 +154,7 @@ impl Graph {
             self.add_link(catalog, link, &reference.referenced_columns);
         }
         for (at, rule) in declared.rules.iter().enumerate() {
-            for leaf in leaves(catalog, &rule.table) {
+            for leaf in with_heirs(catalog, &rule.table) {
                 if let Some(node) =
                     self.nodes.iter().position(|node| node.table == leaf && node.scoped && !node.root)
                 {
@@ -223,6 +223,22 @@ pub(crate) fn leaves(catalog: &Catalog, name: &QualifiedName) -> Vec<QualifiedNa
         }
         Some(_) => vec![name.clone()],
     }
+}
+
+/// The same, and the inheritance children of what holds rows: who reads a table reads theirs, too.
+fn with_heirs(catalog: &Catalog, name: &QualifiedName) -> Vec<QualifiedName> {
+    let mut found = leaves(catalog, name);
+    let mut at = 0;
+    while at < found.len() {
+        let heirs = catalog.table(&found[at]).map(|table| table.children.clone()).unwrap_or_default();
+        for heir in heirs {
+            if !found.contains(&heir) {
+                found.push(heir);
+            }
+        }
+        at += 1;
+    }
+    found
 }
 
 /// The scoped entry of a table, or of the nearest table it is a partition or an inheritance child of.

@@ -101,6 +101,28 @@ async fn rules_that_disagree_make_a_conflict_and_no_choice() {
 }
 
 #[tokio::test]
+async fn a_rule_speaks_of_partitions_and_heirs() {
+    let server = bastide_testkit::server().await;
+    let db = server.database("heirs").await;
+    bootstrap(&db).await;
+    db.execute(
+        "CREATE TABLE m (id integer PRIMARY KEY); INSERT INTO m VALUES (1), (2);
+         CREATE TABLE p (id integer PRIMARY KEY, m integer); CREATE TABLE c (PRIMARY KEY (id)) INHERITS (p); CREATE TABLE g (PRIMARY KEY (id)) INHERITS (c);
+         INSERT INTO p VALUES (1, 1); INSERT INTO c VALUES (2, 2); INSERT INTO g VALUES (3, 1);",
+    )
+    .await;
+    let plain =
+        graph(&db, "public.m", "id", &[("public.p", "t"), ("public.c", "t"), ("public.g", "t")]).await;
+    let rules = Declarations { rules: vec![rule("of m", "public.p", "m")], ..Declarations::default() };
+    let graph = declared(&db, plain, &rules).await;
+    insta::assert_snapshot!(assigned(&db, &graph).await, @r#"
+    "public"."c" ["2"] → 2 (declared: rule of m of public.p)
+    "public"."g" ["3"] → 1 (declared: rule of m of public.p)
+    "public"."p" ["1"] → 1 (declared: rule of m of public.p)
+    "#);
+}
+
+#[tokio::test]
 async fn a_declared_reference_carries_evidence_like_a_foreign_key() {
     let server = bastide_testkit::server().await;
     let db = server.database("seeds").await;
