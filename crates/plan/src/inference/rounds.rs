@@ -14,6 +14,8 @@
 //! ends are, so a pass over a filled database is nearly free. Each round looks at the rows that changed in the round
 //! before; a row changes at most twice (to one tenant, to conflict).
 
+use std::collections::BTreeSet;
+
 use bastide_sql::{Literal, Sql, join, sql};
 
 use super::{
@@ -413,15 +415,36 @@ fn hand_on(graph: &Graph, node: usize) -> Sql {
         sql!("")
     };
     sql!(
-        "    INSERT INTO {} SELECT DISTINCT bastide_round, q.rid FROM {} AS q JOIN {} AS y ON y.rid = q.rid
-      WHERE q.round >= bastide_begun AND q.round < bastide_round AND (y.stratum = bastide_stratum - 1{}) AND (bastide_down OR NOT y.conflict);
-    GET DIAGNOSTICS bastide_rows = ROW_COUNT;
-    IF bastide_rows > 0 THEN bastide_fresh[{}] := true; END IF;
+        "    IF {} THEN
+      INSERT INTO {} SELECT DISTINCT bastide_round, q.rid FROM {} AS q JOIN {} AS y ON y.rid = q.rid
+        WHERE q.round >= bastide_begun AND q.round < bastide_round AND (y.stratum = bastide_stratum - 1{}) AND (bastide_down OR NOT y.conflict);
+      GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+      IF bastide_rows > 0 THEN bastide_fresh[{}] := true; END IF;
+    END IF;
 ",
+        heard(graph, node),
         queue(node),
         queue(node),
         work(node),
         declared,
         node + 1
     )
+}
+
+/// Whether anybody could hear the rows of `node` in the stratum that begins: only rows that no stratum has decided can.
+/// Without them, handing on the rows of a large table would be most of what inference costs. Not asked once rounds are
+/// deep and small, nor where a stratum that decides nothing still sets the direction in which the last seeds speak.
+fn heard(graph: &Graph, node: usize) -> Sql {
+    if graph.last_seeds().next().is_some() {
+        return sql!("true");
+    }
+    let open = |listener| sql!("EXISTS (SELECT FROM {} AS x WHERE x.stratum IS NULL)", work(listener));
+    let any = |listeners: BTreeSet<usize>| match listeners.len() {
+        0 => sql!("false"),
+        _ => sql!("({})", join(listeners.into_iter().map(open), " OR ")),
+    };
+    let spreading = || graph.evidence().map(|(_, edge)| edge).filter(|edge| can_be_open(graph, edge));
+    let children = spreading().filter(|edge| edge.parent == node).map(|edge| edge.child).collect();
+    let parents = spreading().filter(|edge| edge.child == node).map(|edge| edge.parent).collect();
+    sql!("bastide_deep OR bastide_down AND {} OR NOT bastide_down AND {}", any(children), any(parents))
 }

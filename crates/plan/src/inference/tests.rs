@@ -172,14 +172,18 @@ fn rounds_follow_references_both_ways() {
         bastide_down := NOT bastide_down;
         bastide_round := bastide_round + 1;
         bastide_fresh := array_fill(false, ARRAY[3]);
-        INSERT INTO pg_temp.bastide_q0 SELECT DISTINCT bastide_round, q.rid FROM pg_temp.bastide_q0 AS q JOIN pg_temp.bastide_w0 AS y ON y.rid = q.rid
-          WHERE q.round >= bastide_begun AND q.round < bastide_round AND (y.stratum = bastide_stratum - 1) AND (bastide_down OR NOT y.conflict);
-        GET DIAGNOSTICS bastide_rows = ROW_COUNT;
-        IF bastide_rows > 0 THEN bastide_fresh[1] := true; END IF;
-        INSERT INTO pg_temp.bastide_q2 SELECT DISTINCT bastide_round, q.rid FROM pg_temp.bastide_q2 AS q JOIN pg_temp.bastide_w2 AS y ON y.rid = q.rid
-          WHERE q.round >= bastide_begun AND q.round < bastide_round AND (y.stratum = bastide_stratum - 1) AND (bastide_down OR NOT y.conflict);
-        GET DIAGNOSTICS bastide_rows = ROW_COUNT;
-        IF bastide_rows > 0 THEN bastide_fresh[3] := true; END IF;
+        IF bastide_deep OR bastide_down AND (EXISTS (SELECT FROM pg_temp.bastide_w2 AS x WHERE x.stratum IS NULL)) OR NOT bastide_down AND false THEN
+          INSERT INTO pg_temp.bastide_q0 SELECT DISTINCT bastide_round, q.rid FROM pg_temp.bastide_q0 AS q JOIN pg_temp.bastide_w0 AS y ON y.rid = q.rid
+            WHERE q.round >= bastide_begun AND q.round < bastide_round AND (y.stratum = bastide_stratum - 1) AND (bastide_down OR NOT y.conflict);
+          GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+          IF bastide_rows > 0 THEN bastide_fresh[1] := true; END IF;
+        END IF;
+        IF bastide_deep OR bastide_down AND false OR NOT bastide_down AND (EXISTS (SELECT FROM pg_temp.bastide_w0 AS x WHERE x.stratum IS NULL)) THEN
+          INSERT INTO pg_temp.bastide_q2 SELECT DISTINCT bastide_round, q.rid FROM pg_temp.bastide_q2 AS q JOIN pg_temp.bastide_w2 AS y ON y.rid = q.rid
+            WHERE q.round >= bastide_begun AND q.round < bastide_round AND (y.stratum = bastide_stratum - 1) AND (bastide_down OR NOT y.conflict);
+          GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+          IF bastide_rows > 0 THEN bastide_fresh[3] := true; END IF;
+        END IF;
         IF bastide_stratum = 2 THEN
             NULL;
         END IF;
