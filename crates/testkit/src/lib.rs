@@ -9,6 +9,7 @@ mod database;
 mod fingerprint;
 mod legacy;
 mod server;
+pub mod truth;
 
 pub use database::Database;
 pub use fingerprint::{Columns, Fingerprints, diff};

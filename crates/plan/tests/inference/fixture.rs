@@ -9,8 +9,10 @@ use bastide_plan::{
 };
 use bastide_sql::{Ident, QualifiedName, Sql};
 use bastide_testkit::Database;
+use tokio_postgres::Client;
 
 pub(crate) const QUARANTINE: &str = "-1";
+pub(crate) const RUN: &str = "00000000-0000-0000-0000-000000000001";
 
 /// What a run would have: schema `bastide` and a run's row.
 pub(crate) async fn bootstrap(db: &Database) {
@@ -24,6 +26,14 @@ pub(crate) async fn bootstrap(db: &Database) {
          VALUES ('00000000-0000-0000-0000-000000000001', 1, 'test', 'running', 'assignment', '{}')",
     )
     .await;
+}
+
+/// Opens a transaction in which scripts of inference can run.
+pub(crate) async fn begin(client: &Client) {
+    let settings = prelude().into_iter().map(|setting| format!("{setting};")).collect::<String>();
+    let begin =
+        format!("BEGIN; {settings} SET LOCAL bastide.run = '{RUN}'; SET LOCAL statement_timeout = '2s'");
+    client.batch_execute(&begin).await.unwrap_or_else(|error| panic!("{error:?}"));
 }
 
 /// Runs `statements` as one transaction and commits.

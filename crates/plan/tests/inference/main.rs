@@ -1,10 +1,11 @@
-//! Inference on a real server: shapes of evidence, random graphs against a reference, and rows held aside.
+//! Inference on a real server: shapes of evidence, random worlds against the truth, and rows held aside.
 
 mod fixture;
 mod held;
+mod meanwhile;
+mod measure;
 mod packed;
-mod random;
-mod reference;
 mod seeds;
 mod settled;
 mod shapes;
+mod worlds;
