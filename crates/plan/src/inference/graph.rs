@@ -34,8 +34,10 @@ pub struct Node {
     pub root: bool,
     /// The tenant column, where the catalog has it; the root's key for the root.
     pub tenant: Option<Ident>,
-    /// With [`Graph::reopen`]: the quarantine tenant, whose rows count as open again.
-    pub reopened: Option<Sql>,
+    /// The quarantine tenant, where there is one: that a row is in it says nothing of others.
+    pub quarantine: Option<Sql>,
+    /// With [`Graph::reopen`]: its rows count as open again.
+    pub reopened: bool,
     /// What identifies a row; empty for a table without a key.
     pub key: Vec<Ident>,
     /// Every column but the tenant column (the root keeps its key), in the catalog's order.
@@ -66,10 +68,19 @@ pub struct Link {
 impl Graph {
     /// The same, but rows in quarantine are open again: what was written since they went there may say whose they are.
     #[must_use]
-    pub fn reopen(mut self, quarantine: &str) -> Self {
+    pub fn reopen(self, quarantine: &str) -> Self {
+        let mut graph = self.silence(quarantine);
+        for node in graph.nodes.iter_mut().filter(|node| node.scoped) {
+            node.reopened = true;
+        }
+        graph
+    }
+
+    /// The same, but that a row is in quarantine is no evidence for what hangs together with it.
+    pub(crate) fn silence(mut self, quarantine: &str) -> Self {
         let tenant = sql!("{}::{}", Literal::text(quarantine), self.root.key_type);
         for node in self.nodes.iter_mut().filter(|node| node.scoped) {
-            node.reopened = Some(tenant.clone());
+            node.quarantine = Some(tenant.clone());
         }
         self
     }
@@ -121,7 +132,8 @@ impl Graph {
             table: table.name.clone(),
             scoped: column.is_some(),
             root: is_root,
-            reopened: None,
+            quarantine: None,
+            reopened: false,
             key: table.row_key().map(|key| key.columns.clone()).unwrap_or_default(),
             original_columns: table
                 .columns

@@ -27,6 +27,8 @@ const DECLARED: &str = "declared by --new-tenant-root";
 /// [`prelude`](super::prelude).
 #[must_use]
 pub fn assign_script(graph: &Graph, quarantine: Option<&str>, pass: u32) -> Vec<Sql> {
+    // A row of an earlier pass that is in quarantine would otherwise contradict what the row's other references say.
+    let graph = &quarantine.map_or_else(|| graph.clone(), |quarantine| graph.clone().silence(quarantine));
     let open: Vec<usize> = graph.scoped().filter(|(_, node)| !node.root).map(|(n, _)| n).collect();
     if open.is_empty() {
         return Vec::new();
@@ -165,7 +167,7 @@ ON CONFLICT (run_id, id) DO NOTHING",
 
 /// Which rows `x` of a work table are recorded: all, unless they are in quarantine already and stay there.
 fn recorded(node: &Node) -> Sql {
-    if node.reopened.is_some() { sql!(" WHERE x.tenant IS NOT NULL AND NOT x.conflict") } else { sql!("") }
+    if node.reopened { sql!(" WHERE x.tenant IS NOT NULL AND NOT x.conflict") } else { sql!("") }
 }
 
 /// The rule ids of one pass: above the first, up to the second.

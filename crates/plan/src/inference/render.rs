@@ -219,7 +219,7 @@ impl Node {
     /// ` AND …` that holds for rows whose tenant is open.
     pub(crate) fn open(&self, alias: &Sql) -> Sql {
         match &self.tenant {
-            Some(column) => match &self.reopened {
+            Some(column) => match self.quarantine.as_ref().filter(|_| self.reopened) {
                 // What conflicted then still does: it was no lack of evidence.
                 Some(quarantine) => sql!(
                     " AND ({}.{} IS NULL OR {}.{} = {}) AND NOT EXISTS (
@@ -259,7 +259,7 @@ impl Node {
 
     /// ` AND …` that holds for rows whose tenant is a fact; only for nodes with a tenant column.
     pub(crate) fn settled(&self, alias: &Sql) -> Sql {
-        match (&self.tenant, &self.reopened) {
+        match (&self.tenant, &self.quarantine) {
             (Some(column), Some(quarantine)) => {
                 // The root's own quarantine row is no evidence either.
                 sql!(" AND {}.{} IS NOT NULL AND {}.{} <> {}", alias, column, alias, column, quarantine)

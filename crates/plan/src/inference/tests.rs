@@ -15,7 +15,8 @@ fn ident(name: &str) -> Ident {
 fn node(table: &str, root: bool, tenant: Option<&str>, columns: &[&str]) -> Node {
     let columns: Vec<Ident> = columns.iter().map(|name| ident(name)).collect();
     Node {
-        reopened: None,
+        quarantine: None,
+        reopened: false,
         table: table.parse().unwrap(),
         scoped: true,
         root,

@@ -1,6 +1,6 @@
 //! Random worlds whose true tenants are known: precision, coverage, and every answer that of the evidence.
 //!
-//! `BASTIDE_TRUTH_CASES` worlds of each kind (24 unless told otherwise), the same ones every time; `BASTIDE_TRUTH_SEED`
+//! `BASTIDE_TRUTH_CASES` worlds of each kind (a few dozen unless told otherwise), the same ones every time; `BASTIDE_TRUTH_SEED`
 //! (a number) for others. A world that fails is made as small as it gets, and printed.
 
 use std::{cell::RefCell, collections::BTreeMap, env};
@@ -25,6 +25,9 @@ use crate::{
     measure::{answers, execute, recorded, run, survey_agrees, visible},
 };
 
+/// Some seven seconds' worth.
+const CASES: u32 = 24;
+
 fn number(variable: &str, default: u32) -> u32 {
     env::var(variable).map_or(default, |text| {
         text.parse().unwrap_or_else(|_| panic!("{variable}={text}: a whole number is expected"))
@@ -36,6 +39,7 @@ pub(crate) fn measure(
     name: &str,
     kind: Kind,
     waves: u8,
+    cases: u32,
     case: impl AsyncFn(&Client, &Database, &World) -> Result<Tally, String>,
 ) -> Tally {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -47,7 +51,7 @@ pub(crate) fn measure(
     let client = RefCell::new(runtime.block_on(db.client()));
     let total = RefCell::new(Tally::default());
     let config = Config {
-        cases: number("BASTIDE_TRUTH_CASES", 24),
+        cases: number("BASTIDE_TRUTH_CASES", cases),
         max_shrink_iters: 2_000,
         max_shrink_time: 60_000,
         failure_persistence: None,
@@ -175,7 +179,7 @@ fn all_that_hangs_together(seen: &Visible, states: &[State]) -> Result<(), Strin
 
 #[test]
 fn where_nothing_crosses_every_assignment_is_right_and_none_is_missed() {
-    let tally = measure("random worlds, clean", Kind::Clean, 0, async |client, db, world| {
+    let tally = measure("random worlds, clean", Kind::Clean, 0, CASES, async |client, db, world| {
         let tally = settled(client, db, world).await?;
         let seen = visible(client, &scopes(world), &World::number()).await;
         all_that_hangs_together(&seen, &fixpoint(&seen.own, &seen.pairs()))?;
@@ -187,21 +191,21 @@ fn where_nothing_crosses_every_assignment_is_right_and_none_is_missed() {
 
 #[test]
 fn rows_that_several_tenants_visibly_use_are_never_one_tenants() {
-    let tally = measure("random worlds, shared rows", Kind::Shared, 0, settled);
+    let tally = measure("random worlds, shared rows", Kind::Shared, 0, CASES, settled);
     assert_eq!((tally.right, tally.covered), (tally.assigned, tally.decidable), "precision and coverage");
     assert!(tally.conflicts > tally.cases, "no row was shared: {tally:?}");
 }
 
 #[test]
 fn where_the_use_of_shared_rows_is_hidden_no_mistake_is_silent() {
-    let tally = measure("random worlds, shared rows whose use is hidden", Kind::Unseen, 0, settled);
+    let tally = measure("random worlds, shared rows whose use is hidden", Kind::Unseen, 0, CASES, settled);
     assert_eq!(tally.covered, tally.decidable, "coverage");
     assert!(tally.conflicts > 0 && tally.right < tally.assigned, "nothing was hidden: {tally:?}");
 }
 
 #[test]
 fn where_links_cross_no_mistake_is_silent() {
-    let tally = measure("random worlds, crossing links", Kind::Crossing, 0, settled);
+    let tally = measure("random worlds, crossing links", Kind::Crossing, 0, CASES, settled);
     assert_eq!(tally.covered, tally.decidable, "coverage");
     assert!(tally.conflicts > 0 && tally.right < tally.assigned, "nothing crossed: {tally:?}");
 }
