@@ -47,7 +47,12 @@ async fn ask(db: &Database, classes: &Classification) -> Asked {
     let seen = visible(&client, &scopes, &number()).await;
     let expected = fixpoint(&seen.own, &seen.pairs());
     survey_agrees(&client, &graph, &seen, &expected).await.unwrap_or_else(|error| panic!("{error}"));
-    client.batch_execute("TRUNCATE bastide.assignment, bastide.rule").await.unwrap();
+    client
+        .batch_execute(
+            "TRUNCATE bastide.assigned, bastide.assigned_keyless, bastide.assigned_tenant, bastide.rule",
+        )
+        .await
+        .unwrap();
     run(&client, &assign_script(&graph, Some(nobody(&classes.root)), 1)).await;
     let found = recorded(&client, &graph, &number(), 1).await;
     let said = answers(&seen, &found).unwrap_or_else(|error| panic!("{error}"));

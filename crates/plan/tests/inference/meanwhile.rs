@@ -164,6 +164,7 @@ async fn migrated(client: &Client, db: &Database, world: &World) -> Result<(Tall
             return Err(format!("{place:?} was in conflict, and is now {:?}", after.own[row]));
         }
     }
+    counted.cases = 1;
     Ok((counted, after))
 }
 

@@ -43,9 +43,8 @@ pub(crate) async fn recorded(
     for node in graph.nodes.iter().filter(|node| node.scoped && !node.root) {
         let relation = sql!("{}", node.table).to_string();
         let query = sql!(
-            "SELECT t.{}::bigint, a.tenant, r.kind
+            "SELECT t.{}::bigint, a.tenant, a.kind
              FROM ONLY {} AS t JOIN bastide.assignment AS a ON a.key = {} AND a.relation = {}
-             JOIN bastide.rule AS r ON r.run_id = a.run_id AND r.id = a.rule AND r.relation = a.relation
              WHERE a.run_id = {}::uuid AND a.rule > {} AND a.rule <= {}",
             number,
             node.table,

