@@ -34,7 +34,7 @@ pub async fn cutover(
         RunState::CutOver => {
             return Err(wrong(&run, "it is cut over already; `bastide rls finish` ends it for good"));
         }
-        RunState::Running | RunState::Stopped => {
+        RunState::Running | RunState::Stopped | RunState::Upgraded => {
             return Err(wrong(&run, "its seven phases are not done; `bastide rls resume` goes on"));
         }
         RunState::RollingBack => return Err(wrong(&run, "`bastide rls rollback` ends it")),

@@ -27,6 +27,10 @@ pub enum EngineError {
         "the plan is stale: {changes}. Make it again with `bastide rls plan`; the answers you gave are kept"
     )]
     Stale { changes: String },
+    #[error(
+        "the schema is not what run {run} left: {changes}. `bastide legacy rollback` undoes the upgrade; a new `bastide legacy plan` then sees what changed"
+    )]
+    ChangedSince { run: uuid::Uuid, changes: String },
     #[error("the plan belongs to database {planned}, and this is {found}")]
     OtherDatabase { planned: String, found: String },
     #[error(
@@ -104,6 +108,7 @@ impl EngineError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Stale { .. }
+            | Self::ChangedSince { .. }
             | Self::OtherDatabase { .. }
             | Self::OpenQuestions { .. }
             | Self::Refused(_)

@@ -237,7 +237,7 @@ pub(crate) fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Stri
 pub(crate) fn state_name(state: RunState) -> &'static str {
     match state {
         RunState::Running => "running",
-        RunState::Stopped => "stopped",
+        RunState::Stopped | RunState::Upgraded => "stopped",
         RunState::PendingCutover => "pending_cutover",
         RunState::CutOver => "cut_over",
         RunState::RollingBack => "rolling_back",
@@ -251,6 +251,7 @@ pub(crate) fn state_words(state: RunState) -> &'static str {
     match state {
         RunState::Running => "under way (or was killed)",
         RunState::Stopped => "stopped half-way",
+        RunState::Upgraded => "upgraded",
         RunState::PendingCutover => "pending cutover",
         RunState::CutOver => "cut over",
         RunState::RollingBack => "rolling back",

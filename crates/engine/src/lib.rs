@@ -31,6 +31,7 @@ mod server_said;
 #[cfg(test)]
 mod test_plan;
 mod tools;
+mod upgrade;
 
 pub use app_login::login_of_newest_run;
 pub use bastide_legacy::Asked;
@@ -48,3 +49,4 @@ pub use rollback::{Undone, rollback};
 pub use run::{RunOutcome, migrate, resume};
 pub use runner::Patience;
 pub use server_said::ServerSaid;
+pub use upgrade::{Upgraded, upgrade_again};

@@ -1,11 +1,11 @@
 //! Reading a run back, whoever made it and however it ended.
 
 use bastide_connect::Target;
-use bastide_plan::Plan;
+use bastide_plan::{Phase, Plan};
 use tokio_postgres::{Client, types::Json};
 use uuid::Uuid;
 
-use crate::{BackupRecord, EngineError, PhaseRecord, RunRecord, StepRecord, journal};
+use crate::{BackupRecord, EngineError, PhaseRecord, RunRecord, RunState, StepRecord, StepState, journal};
 
 /// The newest run, or the one asked for, through a connection that takes no lock: works while a run is under way.
 ///
@@ -44,7 +44,7 @@ pub async fn read_run(
     let run: Uuid = row.try_get("id").map_err(EngineError::server(reading))?;
     let wrong = |what: String| EngineError::Journal { run, what };
     let column = |error: tokio_postgres::Error| wrong(journal::told(&error));
-    let record = RunRecord {
+    let mut record = RunRecord {
         id: run,
         state: journal::word(row.try_get("state").map_err(column)?).map_err(wrong)?,
         phase: journal::word(row.try_get("phase").map_err(column)?).map_err(wrong)?,
@@ -60,5 +60,19 @@ pub async fn read_run(
             .map(|Json(backup)| backup),
     };
     let steps = journal::read_steps(client, run).await?;
+    if record.state == RunState::Stopped && record.phase == Phase::Assignment && upgraded(&steps) {
+        record.state = RunState::Upgraded;
+    }
     Ok((record, steps))
+}
+
+/// Assignment is whole, and what comes after it is not begun, or undone again.
+fn upgraded(steps: &[StepRecord]) -> bool {
+    steps.iter().all(|step| {
+        if step.phase <= Phase::Assignment {
+            step.state == StepState::Done
+        } else {
+            matches!(step.state, StepState::Planned | StepState::Undone)
+        }
+    })
 }

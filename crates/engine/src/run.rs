@@ -12,6 +12,7 @@ use crate::{
     Place, RunRecord, RunState, StepRecord, bootstrap, journal, phases, read_run,
     rollback::{self, Undone},
     runner::Runner,
+    upgrade,
 };
 
 /// What a command on a run ends with.
@@ -69,7 +70,7 @@ pub async fn resume(
     let mut guard = MigrationGuard::acquire(&place.target).await?;
     let (run, _) = read_run(guard.client(), id).await?;
     match run.state {
-        RunState::Running | RunState::Stopped => {}
+        RunState::Running | RunState::Stopped | RunState::Upgraded => {}
         RunState::RollingBack => {
             let to = (run.phase != Phase::Preflight).then_some(run.phase);
             rollback::carry_on(&mut guard, place, run.id, to, listener).await?;
@@ -85,10 +86,22 @@ pub async fn resume(
     if run.phase == Phase::Cutover {
         return crate::cutover::go_on(guard, place, run, None, listener).await;
     }
+    go_on(guard, place, run, None, app_password, listener).await
+}
+
+/// The phases from where the run stands, up to `until`.
+pub(crate) async fn go_on(
+    guard: MigrationGuard,
+    place: &Place,
+    run: RunRecord,
+    until: Option<Phase>,
+    app_password: Option<String>,
+    listener: Listener<'_>,
+) -> Result<RunOutcome, EngineError> {
     let options = MigrateOptions {
         place: place.clone(),
         plan: run.plan,
-        until: None,
+        until,
         // Whoever resumes is there to look.
         on_failure: OnFailure::Stop,
         backup: if run.backup.is_some() { BackupChoice::None } else { BackupChoice::List },
@@ -146,7 +159,12 @@ impl<'a> Course<'a> {
             Phase::Backup => phases::backup::run(self).await?,
             Phase::Analysis => phases::analysis::run(self).await?,
             Phase::Validation => self.verdict = Some(phases::validation::run(self).await?),
-            Phase::Preflight | Phase::Assignment | Phase::Optimisation | Phase::Cutover => {
+            Phase::Assignment => {
+                run_steps(&mut self.guard, &self.options.place, self.run, phase, |_| true, self.listener)
+                    .await?;
+                upgrade::remember_schema(&mut self.guard, self.run).await?;
+            }
+            Phase::Preflight | Phase::Optimisation | Phase::Cutover => {
                 run_steps(&mut self.guard, &self.options.place, self.run, phase, |_| true, self.listener)
                     .await?;
             }
@@ -244,6 +262,7 @@ async fn unfinished(guard: &MigrationGuard) -> Result<(), EngineError> {
         RunState::Running | RunState::Stopped => {
             Err(wrong(&run, "`bastide rls resume` goes on, `bastide rls rollback` undoes it"))
         }
+        RunState::Upgraded => Err(wrong(&run, upgrade::NEXT)),
         RunState::RollingBack => Err(wrong(&run, "`bastide rls rollback` ends it")),
         RunState::PendingCutover | RunState::CutOver => {
             Err(EngineError::Migrated { run: run.id, state: journal::state_words(run.state) })

@@ -28,6 +28,9 @@ pub enum RunState {
     Running,
     /// Half-way: `resume` and `rollback` both work.
     Stopped,
+    /// Every row that evidence settles has its tenant, and nothing after that has begun. Whoever reads the journal finds
+    /// this out from the steps: it is stored as `stopped`, which older binaries know.
+    Upgraded,
     /// The seven phases are done; the legacy login still works.
     PendingCutover,
     CutOver,

@@ -75,6 +75,11 @@ fn state(report: &Report<'_>, summary: &Summary) -> Markup {
         ),
         RunState::RolledBack => ("closed", "Rolled back", "The database is as it was before the run."),
         RunState::Running | RunState::RollingBack => ("started", "Under way", "The run has not ended yet."),
+        RunState::Upgraded => (
+            "pending",
+            "Upgraded",
+            "Every row that evidence settles has its tenant; nothing keeps the tenants apart yet. `bastide rls resume` goes on.",
+        ),
         RunState::Stopped => (
             "failed",
             "Stopped",

@@ -86,6 +86,7 @@ fn state_words(state: RunState) -> &'static str {
     match state {
         RunState::Running => "running",
         RunState::Stopped => "stopped half-way",
+        RunState::Upgraded => "upgraded",
         RunState::PendingCutover => "pending cutover",
         RunState::CutOver => "cut over",
         RunState::RollingBack => "rolling back",

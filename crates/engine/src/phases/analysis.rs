@@ -25,13 +25,18 @@ pub(crate) async fn run(course: &mut Course<'_>) -> Result<(), EngineError> {
 pub(crate) async fn fresh(guard: &mut MigrationGuard, plan: &Plan) -> Result<Catalog, EngineError> {
     let catalog = bastide_catalog::read(guard.client_mut()).await?;
     guard.settle().await?;
-    let changes = plan.fingerprint.changes(&Fingerprint::of(&catalog));
+    changed(&plan.fingerprint, &catalog).map_or(Ok(catalog), |changes| Err(EngineError::Stale { changes }))
+}
+
+/// What differs between a schema as it was and as it is now, in a few words.
+pub(crate) fn changed(was: &Fingerprint, now: &Catalog) -> Option<String> {
+    let changes = was.changes(&Fingerprint::of(now));
     if changes.is_empty() {
-        return Ok(catalog);
+        return None;
     }
     let mut names: Vec<String> = changes.iter().take(5).map(ToString::to_string).collect();
     if changes.len() > names.len() {
         names.push(format!("and {} more", changes.len() - names.len()));
     }
-    Err(EngineError::Stale { changes: names.join(", ") })
+    Some(names.join(", "))
 }

@@ -14,7 +14,7 @@ use std::{
 
 use bastide_engine::{
     BackupChoice, EngineError, MigrateOptions, OnFailure, RunState, cutover, migrate, resume, rollback,
-    status,
+    status, upgrade_again,
 };
 
 use crate::scene::{Scene, place};
@@ -36,6 +36,10 @@ async fn victim() {
             Err(EngineError::NoRun) => RunState::RolledBack,
             Err(error) => panic!("{error}"),
         };
+        if std::env::var("BASTIDE_TEST_AGAIN").is_ok() {
+            upgrade_again(&place, &|_| {}).await.unwrap();
+            return;
+        }
         match state {
             RunState::RolledBack | RunState::Finished if back => return,
             _ if back => drop(rollback(&place, None, None, &|_| {}).await.unwrap()),
@@ -53,7 +57,7 @@ async fn victim() {
             }
             RunState::PendingCutover => drop(cutover(&place, None, &|_| {}).await.unwrap()),
             RunState::CutOver => return,
-            RunState::Running | RunState::Stopped | RunState::RollingBack => {
+            RunState::Running | RunState::Stopped | RunState::Upgraded | RunState::RollingBack => {
                 resume(&place, None, Some("sesame".to_owned()), &|_| {}).await.unwrap();
             }
         }
@@ -78,7 +82,7 @@ async fn the_small_shop_needs_every_kind_of_step() {
 }
 
 /// Starts a victim; true when it was killed, false when it came to its end.
-fn victim_dies(scene: &Scene, back: bool, set: &[(&str, &str)]) -> bool {
+pub(crate) fn victim_dies(scene: &Scene, back: bool, set: &[(&str, &str)]) -> bool {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child
         .args(["--exact", "kill::victim", "--nocapture"])

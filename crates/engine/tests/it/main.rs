@@ -9,3 +9,4 @@ mod public_grants;
 mod refusals;
 mod round_trip;
 mod scene;
+mod upgrade;

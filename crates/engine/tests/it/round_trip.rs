@@ -72,10 +72,10 @@ async fn a_run_stops_where_it_is_told_and_goes_on() {
     let mut options = scene.options().await;
     options.until = Some(Phase::Assignment);
     let outcome = scene.migrate(&options).await.unwrap();
-    assert_eq!((outcome.run.state, outcome.run.phase), (RunState::Stopped, Phase::Assignment));
+    assert_eq!((outcome.run.state, outcome.run.phase), (RunState::Upgraded, Phase::Assignment));
     assert_eq!(scene.resume().await.unwrap().run.state, RunState::PendingCutover);
     let undone = scene.rollback(Some(Phase::Assignment)).await.unwrap();
-    assert_eq!(undone.run.state, RunState::Stopped);
+    assert_eq!(undone.run.state, RunState::Upgraded);
     assert_eq!(scene.db.query_one_text("SELECT count(*)::text FROM pg_policies").await, "0");
     assert_eq!(scene.resume().await.unwrap().run.state, RunState::PendingCutover);
     scene.rollback(None).await.unwrap();

@@ -38,7 +38,7 @@ pub use measure::{
     LinkMeasure, SurveyScript, TableMeasure, UsageMeasure, crossing_counts, survey_script, usage_script,
 };
 pub(crate) use record::{CHUNK, row_hash};
-pub use record::{REOPENING, assign_script, declare_script, row_key, rules_of_pass};
+pub use record::{REOPENING, SECOND, assign_script, declare_script, row_key, rules_of_pass};
 pub use render::{Side, catalog_path, joined, layout};
 pub use rules::{RuleMeasure, RulePair, rule_measures};
 pub use seeds::{Given, Says, Seed, create_given, give};

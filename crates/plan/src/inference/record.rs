@@ -15,6 +15,9 @@ const PASS: usize = 1_000_000;
 /// a batch of a hundred.
 pub(crate) const CHUNK: usize = 1_000;
 
+/// The pass over rows that came while the first one was written down. It can run again, over rows that came since.
+pub const SECOND: u32 = 2;
+
 /// The pass that looks at quarantine again, when cutover begins: what nothing said then, rows written since may say.
 pub const REOPENING: u32 = 3;
 

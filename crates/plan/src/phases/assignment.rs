@@ -8,7 +8,7 @@ use bastide_sql::{Ident, QualifiedName, Sql};
 use super::{KEEPER, Planning, is_ours, not_null};
 use crate::{
     ColumnOrigin, Phase, Step, TenantColumn,
-    inference::{Given, REOPENING, assign_script, declare_script, give},
+    inference::{Given, REOPENING, SECOND, assign_script, declare_script, give},
     quarantine::first_tenant,
     steps::{
         AddTenant, AddTenantColumn, Backfill, CreateContext, CreateTenantRoot, GiveKeys, InferTenants,
@@ -123,7 +123,7 @@ fn infer(planning: &mut Planning<'_>) {
     let quarantine = planning.quarantine.as_ref().map(|step| step.id.clone());
     give_keys(planning);
     // Rows that came in while the first pass ran, from parents it had not reached yet, are settled by the second.
-    for pass in [1, 2] {
+    for pass in [1, SECOND] {
         let script = assign_script(&graph, quarantine.as_deref(), pass);
         planning.emit(PHASE, Step::InferTenants(InferTenants { pass, script, reads: reads.clone() }));
         for (table, column) in &targets {

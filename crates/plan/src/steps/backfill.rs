@@ -188,6 +188,43 @@ SELECT (SELECT CASE WHEN beyond * current_setting('block_size')::bigint < pg_rel
         )
     }
 
+    /// What readies this step for running again over rows that came since: what to forget first, and the cursor to begin
+    /// with (an expression of type text). Of no row may an older word be written in the place of the new one.
+    ///
+    /// `packed`: `bastide.assigned` holds the evidence. There each pass has numbers of its own, so the step goes on behind
+    /// the last one; what is forgotten are rows that nothing settled, who are recorded again if they still are such. In
+    /// the older layout everything about rows that are open now goes, and the step begins at the beginning.
+    #[must_use]
+    pub fn look_again(&self, packed: bool) -> (Sql, Sql) {
+        let of_run = sql!("a.run_id = current_setting('bastide.run')::uuid AND a.relation = {}", self.relation());
+        if !packed {
+            let key: Vec<Ident> = self.key.iter().map(|(column, _)| column.clone()).collect();
+            let forget = sql!(
+                "DELETE FROM bastide.assignment AS a USING ONLY {} AS t WHERE {} AND t.{} IS NULL AND a.key = {}",
+                self.table,
+                of_run,
+                self.column,
+                inference::row_key(&Ident::constant("t"), &key, &self.original_columns)
+            );
+            return (forget, sql!("NULL"));
+        }
+        if self.key.is_empty() {
+            let forget = sql!(
+                "DELETE FROM bastide.assigned_keyless AS a WHERE {} AND a.pass = {} AND a.tenant IS NULL",
+                of_run,
+                self.pass
+            );
+            return (forget, sql!("NULL"));
+        }
+        let forget = sql!(
+            "DELETE FROM bastide.assigned AS a WHERE {} AND a.pass = {} AND a.with_tenant = 0",
+            of_run,
+            self.pass
+        );
+        let last = sql!("(SELECT max(a.seq + a.rows - 1)::text FROM bastide.assigned AS a WHERE {})", of_run);
+        (forget, last)
+    }
+
     fn relation(&self) -> Literal {
         Literal::text(sql!("{}", self.table).as_str())
     }

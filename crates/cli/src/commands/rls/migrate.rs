@@ -99,7 +99,7 @@ pub(crate) async fn run(
     finished(context, outcome).await
 }
 
-fn show_scripts(context: &Context, plan: &Plan) -> anyhow::Result<Exit> {
+pub(crate) fn show_scripts(context: &Context, plan: &Plan) -> anyhow::Result<Exit> {
     let steps = dry_run(plan);
     context.printer.result(&steps, || {
         let mut text = String::new();

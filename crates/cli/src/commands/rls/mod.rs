@@ -11,8 +11,7 @@ mod validate;
 use crate::{args::Rls, context::Context, exit::Exit};
 
 pub(crate) use end::rollback;
-use migrate::finished;
-pub(crate) use migrate::{How, held_rows_of, run as migrate, settled_rows_of};
+pub(crate) use migrate::{How, finished, held_rows_of, run as migrate, settled_rows_of, show_scripts};
 pub(crate) use plan::run as plan;
 
 pub(crate) async fn run(context: &Context, command: Rls) -> anyhow::Result<Exit> {

@@ -31,6 +31,10 @@ pub(crate) async fn run(context: &Context, run: &RunId) -> anyhow::Result<Exit> 
             Exit::HalfWay,
             "`bastide rls resume` goes on, `bastide rls rollback` undoes it (unless a `bastide` is still at work)",
         ),
+        RunState::Upgraded => (
+            Exit::Done,
+            "`bastide rls resume` goes on with policies, `bastide legacy validate` checks, `bastide legacy rollback` undoes",
+        ),
         RunState::PendingCutover => (
             Exit::Done,
             "`bastide rls cutover` when the application uses its new login; `bastide rls rollback` undoes it",
