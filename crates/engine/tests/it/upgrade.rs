@@ -74,8 +74,6 @@ async fn again(scene: &Scene) -> Result<Upgraded, EngineError> {
 }
 
 const ASSIGNED: &str = "SELECT string_agg(concat_ws(' ', relation, key, tenant, rule), E'\n' ORDER BY relation, key::text, tenant) FROM bastide.assignment";
-const ABOUT_SIX: &str =
-    "SELECT count(*)::text FROM bastide.assignment WHERE relation LIKE '%customers%' AND key = '[\"6\"]'";
 const OPEN: &str = "SELECT (SELECT string_agg(id::text, ',' ORDER BY id) FROM customers WHERE merchant_id IS NULL) || (SELECT count(*) FROM \"Orders\" WHERE tenant_id IS NULL) || (SELECT count(*) FROM lines WHERE tenant_id IS NULL) || (SELECT count(*) FROM visits WHERE tenant_id IS NULL) || (SELECT count(*) FROM events WHERE tenant_id IS NULL)";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,11 +85,6 @@ async fn it_finds_what_came_since_and_touches_nothing_else() {
     // Again on what is whole: one customer is nobody's, and nothing is written anew, not even about him.
     let nothing = again(&scene).await.unwrap();
     let assigned = scene.db.query_one_text(ASSIGNED).await;
-    assert_eq!(
-        scene.db.query_one_text(ABOUT_SIX).await,
-        "1",
-        "both passes of the first upgrade wrote of him"
-    );
     again(&scene).await.unwrap();
     assert_eq!((nothing.open_before, nothing.open, nothing.went_on), (1, 1, false));
     assert_eq!(nothing.outcome.run.state, RunState::Upgraded);
