@@ -212,7 +212,8 @@ pub(crate) enum Legacy {
         #[arg(long)]
         open: bool,
     },
-    /// Give each row its tenant: the phases up to assignment. `rls resume` goes on from there.
+    /// Give each row its tenant: the phases up to assignment. `rls resume` goes on from there. Run again, it looks for
+    /// rows that came without a tenant since.
     Upgrade {
         #[command(flatten)]
         planning: Planning,
@@ -232,6 +233,14 @@ pub(crate) enum Legacy {
         no_backup: bool,
         #[command(flatten)]
         yes: Yes,
+    },
+    /// Does every row have its tenant, its parents' tenant, and evidence for it; and is nothing lost?
+    Validate {
+        #[command(flatten)]
+        run: RunId,
+        /// Nobody wrote since the run began: totals that differ from those before are a failure.
+        #[arg(long)]
+        exact: bool,
     },
     /// Undo the upgrade, exactly.
     Rollback {

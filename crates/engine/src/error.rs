@@ -49,6 +49,8 @@ pub enum EngineError {
     NoRun,
     #[error("there is no run {0} in this database; `bastide rls status` shows the newest")]
     NoSuchRun(uuid::Uuid),
+    #[error("run {run} is {state}, so no row has a tenant by it; `bastide legacy upgrade` begins another")]
+    NothingAssigned { run: uuid::Uuid, state: &'static str },
     #[error("run {run} is {state} (phase {phase}): {next}")]
     WrongState { run: uuid::Uuid, state: &'static str, phase: Phase, next: &'static str },
     #[error(
@@ -117,6 +119,7 @@ impl EngineError {
             )
             | Self::NoRun
             | Self::NoSuchRun(_)
+            | Self::NothingAssigned { .. }
             | Self::SchemaTaken
             | Self::Migrated { .. }
             | Self::Crossing(_) => 2,

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use bastide_legacy::Totals;
 use bastide_sql::{Ident, QualifiedName, Sql, join, sql};
 use serde::{Deserialize, Serialize};
-use tokio_postgres::{GenericClient, types::Json};
+use tokio_postgres::{Client, GenericClient, types::Json};
 use uuid::Uuid;
 
 use crate::{EngineError, MigrationGuard, tools};
@@ -25,6 +26,21 @@ pub(crate) struct TableBefore {
     /// Sum and exclusive or of the rows' 64-bit hashes: either alone misses pairs of equal rows, or swaps.
     pub(crate) sum: Option<String>,
     pub(crate) xor: Option<i64>,
+    /// Of the columns that count or measure something, in their order; exact, without trailing zeros.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) sums: Vec<String>,
+}
+
+impl Before {
+    /// What the tenants have to add up to.
+    pub(crate) fn totals(&self) -> BTreeMap<QualifiedName, Totals> {
+        let of = |table: &TableBefore| {
+            let added =
+                table.columns.iter().filter(|column| column.adds_up).map(|column| column.name.clone());
+            Totals { rows: table.rows.unsigned_abs(), sums: added.zip(table.sums.iter().cloned()).collect() }
+        };
+        self.tables.iter().map(|table| (table.table.clone(), of(table))).collect()
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,6 +48,9 @@ pub(crate) struct ColumnBefore {
     name: Ident,
     /// The type hashes by itself; else its text does.
     hashes: bool,
+    /// Neither part of a key nor a reference, and of a type whose sum is exact: an amount, a quantity.
+    #[serde(default)]
+    adds_up: bool,
 }
 
 /// What differs from before.
@@ -47,7 +66,10 @@ pub(crate) struct Comparison {
 /// hashed, and for the rest it is only slower.
 const COLUMNS: &str = "
 SELECT n.nspname::text, c.relname::text, a.attname::text,
-       coalesce(t.typtype = 'e' OR t.oid = ANY ('{bool,bytea,\"char\",name,int8,int2,int4,text,oid,float4,float8,bpchar,varchar,date,time,timestamp,timestamptz,interval,numeric,uuid,inet}'::regtype[]), false)
+       coalesce(t.typtype = 'e' OR t.oid = ANY ('{bool,bytea,\"char\",name,int8,int2,int4,text,oid,float4,float8,bpchar,varchar,date,time,timestamp,timestamptz,interval,numeric,uuid,inet}'::regtype[]), false),
+       coalesce(t.oid = ANY ('{int2,int4,int8,numeric}'::regtype[]) AND a.attidentity = ''
+         AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND a.attnum = ANY (i.indkey))
+         AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.conrelid = c.oid AND f.contype = 'f' AND a.attnum = ANY (f.conkey)), false)
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -68,8 +90,8 @@ pub(crate) async fn take(client: &impl GenericClient, schema: String) -> Result<
         let (Some(schema), Some(table)) = (name(0)?, name(1)?) else { continue };
         let columns = tables.entry(QualifiedName::new(schema, table)).or_default();
         if let Some(name) = name(2)? {
-            columns
-                .push(ColumnBefore { name, hashes: row.try_get(3).map_err(EngineError::server(reading))? });
+            let flag = |at: usize| row.try_get(at).map_err(EngineError::server(reading));
+            columns.push(ColumnBefore { name, hashes: flag(3)?, adds_up: flag(4)? });
         }
     }
     let mut taken = Vec::with_capacity(tables.len());
@@ -93,6 +115,7 @@ async fn read_table(
         rows: row.try_get(0).map_err(read)?,
         sum: row.try_get(1).map_err(read)?,
         xor: row.try_get(2).map_err(read)?,
+        sums: row.try_get(3).map_err(read)?,
         table,
         columns,
     })
@@ -103,9 +126,15 @@ fn query(table: &QualifiedName, columns: &[ColumnBefore]) -> Sql {
         .iter()
         .map(|column| if column.hashes { sql!("t.{}", column.name) } else { sql!("t.{}::text", column.name) })
         .collect();
+    let added: Vec<&Ident> = columns.iter().filter(|column| column.adds_up).map(|c| &c.name).collect();
+    let name = |at: usize| Ident::derived("sum", &at.to_string());
+    let sums = (0..added.len()).map(|at| sql!("trim_scale(coalesce(sum({}::numeric), 0))::text", name(at)));
+    let kept = added.iter().enumerate().map(|(at, column)| sql!(", t.{} AS {}", column, name(at)));
     sql!(
-        "SELECT count(*), sum(h)::text, bit_xor(h) FROM (SELECT hash_record_extended(ROW({}), 0) AS h FROM ONLY {} AS t) AS hashed",
+        "SELECT count(*), sum(h)::text, bit_xor(h), ARRAY[{}]::text[] FROM (SELECT hash_record_extended(ROW({}), 0) AS h{} FROM ONLY {} AS t) AS hashed",
+        join(sums, ", "),
         join(values, ", "),
+        join(kept, ""),
         table
     )
 }
@@ -119,10 +148,9 @@ pub(crate) async fn store(guard: &MigrationGuard, run: Uuid, before: &Before) ->
     Ok(())
 }
 
-pub(crate) async fn stored(guard: &MigrationGuard, run: Uuid) -> Result<Option<Before>, EngineError> {
+pub(crate) async fn stored(client: &Client, run: Uuid) -> Result<Option<Before>, EngineError> {
     let reading = "reading the fingerprints";
-    let row = guard
-        .client()
+    let row = client
         .query_one("SELECT before FROM bastide.run WHERE id = $1", &[&run])
         .await
         .map_err(EngineError::server(reading))?;
@@ -134,7 +162,7 @@ pub(crate) async fn stored(guard: &MigrationGuard, run: Uuid) -> Result<Option<B
 
 /// Reads everything again and says what differs.
 pub(crate) async fn compare(guard: &mut MigrationGuard, run: Uuid) -> Result<Comparison, EngineError> {
-    let Some(before) = stored(guard, run).await? else {
+    let Some(before) = stored(guard.client(), run).await? else {
         // The run stopped before it looked, so it changed nothing either.
         let note = Some("the run had taken no fingerprints yet; it had changed nothing".to_owned());
         return Ok(Comparison { schema: None, written: Vec::new(), note });
@@ -142,7 +170,9 @@ pub(crate) async fn compare(guard: &mut MigrationGuard, run: Uuid) -> Result<Com
     let schema = first_difference(&before.schema, &tools::schema_dump(guard).await?);
     let mut written = Vec::new();
     for was in before.tables {
-        let now = read_table(guard.client(), was.table.clone(), was.columns.clone()).await;
+        // The hashes say all that the sums could.
+        let hashed = was.columns.iter().map(|column| ColumnBefore { adds_up: false, ..column.clone() });
+        let now = read_table(guard.client(), was.table.clone(), hashed.collect()).await;
         match now {
             Ok(now) if (now.rows, &now.sum, now.xor) == (was.rows, &was.sum, was.xor) => {}
             Ok(now) => written.push(format!("{} ({} rows before, {} now)", was.table, was.rows, now.rows)),
@@ -187,8 +217,13 @@ mod tests {
 
     #[test]
     fn a_table_is_hashed_by_its_own_columns_only() {
-        let column = |name: &'static str, hashes| ColumnBefore { name: Ident::constant(name), hashes };
-        let text = query(&"public.Notes".parse().unwrap(), &[column("id", true), column("body", false)]);
-        insta::assert_snapshot!(text, @r#"SELECT count(*), sum(h)::text, bit_xor(h) FROM (SELECT hash_record_extended(ROW(t."id", t."body"::text), 0) AS h FROM ONLY "public"."Notes" AS t) AS hashed"#);
+        let column = |name: &'static str, hashes, adds_up| ColumnBefore {
+            name: Ident::constant(name),
+            hashes,
+            adds_up,
+        };
+        let columns = [column("id", true, false), column("body", false, false), column("Stars", true, true)];
+        let text = query(&"public.Notes".parse().unwrap(), &columns);
+        insta::assert_snapshot!(text, @r#"SELECT count(*), sum(h)::text, bit_xor(h), ARRAY[trim_scale(coalesce(sum("sum0"::numeric), 0))::text]::text[] FROM (SELECT hash_record_extended(ROW(t."id", t."body"::text, t."Stars"), 0) AS h, t."Stars" AS "sum0" FROM ONLY "public"."Notes" AS t) AS hashed"#);
     }
 }

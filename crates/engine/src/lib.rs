@@ -32,6 +32,7 @@ mod server_said;
 mod test_plan;
 mod tools;
 mod upgrade;
+mod validate;
 
 pub use app_login::login_of_newest_run;
 pub use bastide_legacy::Asked;
@@ -50,3 +51,4 @@ pub use run::{RunOutcome, migrate, resume};
 pub use runner::Patience;
 pub use server_said::ServerSaid;
 pub use upgrade::{Upgraded, upgrade_again};
+pub use validate::validate_rows;

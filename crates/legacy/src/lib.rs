@@ -14,8 +14,10 @@ mod quarantine;
 mod reading;
 mod rules;
 mod survey;
+mod validate;
 
 pub use discover::{Asked, discover};
 pub use error::SurveyError;
 pub use integrity::{IntegrityLimits, duplicate_slugs, integrity};
 pub use survey::survey;
+pub use validate::{Totals, Upgrade, validate};

@@ -4,11 +4,13 @@
 mod discovery;
 mod integrity;
 mod roots;
+mod rows;
 mod run;
 mod verdict;
 
 pub use discovery::*;
 pub use integrity::*;
 pub use roots::*;
+pub use rows::*;
 pub use run::*;
 pub use verdict::*;

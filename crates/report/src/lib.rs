@@ -5,6 +5,7 @@ mod discovery_text;
 mod html;
 mod numbers;
 mod plan_text;
+mod rows_text;
 #[cfg(test)]
 mod sample;
 mod summary;
@@ -17,6 +18,7 @@ use serde::Serialize;
 pub use discovery_text::discovery;
 pub use html::{discovery_html, html};
 pub use plan_text::{open_questions, plan};
+pub use rows_text::rows;
 pub use summary::Summary;
 pub use text::text;
 pub use verdict_text::verdict;

@@ -4,6 +4,7 @@ mod bastide;
 mod declared;
 mod discover;
 mod errors;
+mod legacy;
 mod real_databases;
 mod refused;
 mod settled;

@@ -61,9 +61,12 @@ async fn the_legacy_shop_there_and_back() {
     assert_eq!(db.query_one_text(quarantined).await, "false");
 
     bastide.run(&["rls", "validate"]).expect(0);
+    bastide.run(&["legacy", "validate"]).expect(0);
     let cut = bastide.run(&["rls", "cutover", "--yes", "--format", "json"]).expect(0).json();
     assert!(cut["rows_held"].as_u64().unwrap() > 0, "rows of crossing links are held aside: {cut:#}");
     bastide.run(&["rls", "validate"]).expect(0);
+    let checked = bastide.run(&["legacy", "validate"]).expect(0);
+    assert!(checked.stdout.contains("held aside"), "{}", checked.stdout);
     assert_eq!(db.query_one_text(quarantined).await, "true", "his order said whose he is");
     assert_eq!(db.query_one_text("SELECT count(*)::text FROM orders WHERE number = 'S-first'").await, "1");
     bastide.run(&["rls", "status"]).expect(0);

@@ -5,7 +5,7 @@ use bastide_plan::Phase;
 use crate::{BackupChoice, EngineError, Event, backup, fingerprint, journal, run::Course, tools};
 
 pub(crate) async fn run(course: &mut Course<'_>) -> Result<(), EngineError> {
-    if fingerprint::stored(&course.guard, course.run).await?.is_some() {
+    if fingerprint::stored(course.guard.client(), course.run).await?.is_some() {
         // Resumed after the snapshot: what it saw is on record, and the rows have moved on.
         return Ok(());
     }

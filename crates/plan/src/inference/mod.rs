@@ -16,6 +16,7 @@
 //! their own names in `bastide.rule`, `bastide.assignment` and `bastide.held`.
 
 mod components;
+mod confirm;
 mod duplicates;
 mod graph;
 mod hold;
@@ -30,6 +31,7 @@ mod settle;
 mod tests;
 
 pub use components::{Components, MOST_ROWS, components};
+pub use confirm::{a_parent_agrees, crossings, path};
 pub use duplicates::{DuplicateMeasure, duplicates};
 pub(crate) use graph::leaves;
 pub use graph::{Edge, Graph, Link, Node};
