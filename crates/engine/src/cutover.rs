@@ -119,7 +119,7 @@ async fn carry_out(
 }
 
 /// Legacy statements may have crossed tenants since the survey. How each link is settled is said; more than 1 % of a
-/// table is no dirt but a wrong boundary.
+/// table is no dirt but a wrong boundary, unless that was accepted in writing.
 async fn boundary_holds(
     guard: &MigrationGuard,
     plan: &Plan,
@@ -139,7 +139,9 @@ async fn boundary_holds(
         );
         let settlement = plan.settlement(link).unwrap_or(Settlement::HoldAside);
         // Rows that several tenants use, as the operator said, are no sign of a wrong boundary.
-        let wrong = crossing.saturating_mul(100) > rows && settlement != Settlement::Copy;
+        let wrong = crossing.saturating_mul(100) > rows
+            && settlement != Settlement::Copy
+            && !plan.boundary_accepted();
         if wrong || !moves {
             return Err(EngineError::Crossing(what));
         }

@@ -1,9 +1,13 @@
 //! From a live database to a plan: reads the catalog, measures rows, and lets the pure planner decide. Changes nothing.
 
+use std::time::{Duration, Instant};
+
+use bastide_catalog::Catalog;
 use bastide_connect::Target;
-use bastide_legacy::Asked;
-use bastide_plan::{Config, Phase, Plan};
-use bastide_record::Discovery;
+use bastide_legacy::{Asked, RootLimits};
+use bastide_plan::{BetterRoots, Config, Phase, Plan, Refusal};
+use bastide_record::{Discovery, RootFigures};
+use tokio_postgres::Client;
 
 use crate::{EngineError, Event, Listener};
 
@@ -22,7 +26,34 @@ pub async fn make_plan(
     let catalog = bastide_catalog::read(&mut client).await?;
     let survey = bastide_legacy::survey(&mut client, &catalog, config, &say).await?;
     say("planning");
-    Ok(bastide_plan::plan(&catalog, &survey, config)?)
+    match bastide_plan::plan(&catalog, &survey, config) {
+        Err(Refusal::NotABoundary { root, links, .. }) => {
+            let better = better_roots(&mut client, &catalog, config, &say).await;
+            Err(Refusal::NotABoundary { root, links, better: Some(Box::new(better)) }.into())
+        }
+        planned => Ok(planned?),
+    }
+}
+
+/// How many other roots are measured for whoever named one that is no boundary, and for how long.
+const CANDIDATES: usize = 6;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn better_roots(
+    client: &mut Client,
+    catalog: &Catalog,
+    config: &Config,
+    say: &(dyn Fn(&str) + Send + Sync),
+) -> BetterRoots {
+    let limits = RootLimits { candidates: CANDIDATES, deadline: Instant::now() + PATIENCE };
+    let found = bastide_legacy::roots(client, catalog, config, &limits, say).await;
+    let (boundaries, others) = found.measured.into_iter().partition::<Vec<_>, _>(|root| root.boundary);
+    let told = |roots: Vec<RootFigures>| roots.into_iter().map(|root| (root.root, root.because)).collect();
+    BetterRoots {
+        boundaries: told(boundaries),
+        others: told(others),
+        unmeasured: found.unmeasured.into_iter().map(|root| root.root).collect(),
+    }
 }
 
 /// Everything that can be said of whose rows are, where no plan can be made, too. Asks for no rights but to read.

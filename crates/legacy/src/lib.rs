@@ -4,7 +4,7 @@
 //! happens in one transaction that is rolled back. Deciding is the planner's work.
 //!
 //! [`integrity`] looks in the same transaction for what is wrong with the rows before anything moves. [`discover`] does both,
-//! with less: no root, few rights, little time.
+//! with less: no root, few rights, little time. [`roots`] surveys other tables as the tenant root.
 
 mod discover;
 mod error;
@@ -12,6 +12,7 @@ mod integrity;
 mod proposals;
 mod quarantine;
 mod reading;
+mod roots;
 mod rules;
 mod survey;
 mod validate;
@@ -19,5 +20,6 @@ mod validate;
 pub use discover::{Asked, discover};
 pub use error::SurveyError;
 pub use integrity::{IntegrityLimits, duplicate_slugs, integrity};
+pub use roots::{RootLimits, roots};
 pub use survey::survey;
 pub use validate::{Totals, Upgrade, validate};

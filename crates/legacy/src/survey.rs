@@ -53,7 +53,7 @@ pub(crate) async fn classified(
     Ok(classification)
 }
 
-async fn read(
+pub(crate) async fn read(
     reading: &mut Reading<'_>,
     catalog: &Catalog,
     config: &Config,

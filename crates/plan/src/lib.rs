@@ -8,6 +8,7 @@
 //! change and its exact undoing stand side by side.
 
 mod access;
+mod boundary;
 mod categories;
 pub mod classify;
 mod config;
@@ -30,6 +31,7 @@ mod settlement;
 pub mod steps;
 mod survey;
 
+pub use boundary::crossing_links;
 pub use categories::{
     Age, Category, CategoryCounts, Condition, Share, TableCategory, categories, category_counts, table_rows,
 };
@@ -40,7 +42,7 @@ pub use kinds::{KindTenant, kinds, sorted};
 pub use plan::*;
 pub use planner::plan;
 pub use quarantine::{proposed, quarantine, slug_column};
-pub use refusal::{Refusal, no_schema_to_exclude, no_table_to_exclude};
+pub use refusal::{BetterRoots, CrossingLink, Refusal, no_schema_to_exclude, no_table_to_exclude, thousands};
 pub use script::{Mode, Script};
 pub use settlement::Settlement;
 pub use steps::{Step, StepId};

@@ -212,11 +212,15 @@ pub(crate) fn boundary(
         })
         .filter(|crossing| crossing.link.crossing * 100 > crossing.table_rows)
         .collect();
-    if links.is_empty() { Ok(()) } else { Err(Refusal::NotABoundary { root: root.clone(), links }) }
+    if links.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::NotABoundary { root: root.clone(), links, better: None })
+    }
 }
 
 /// Of the table itself, or of its partitions.
-fn rows_of(catalog: &Catalog, survey: &Survey, table: &QualifiedName) -> u64 {
+pub(crate) fn rows_of(catalog: &Catalog, survey: &Survey, table: &QualifiedName) -> u64 {
     if let Some(found) = survey.tables.get(table) {
         return found.rows;
     }

@@ -195,6 +195,13 @@ impl Plan {
         question.answer.as_deref().and_then(Settlement::of)
     }
 
+    /// Whether the operator accepted in writing that the root is no tenant boundary.
+    #[must_use]
+    pub fn boundary_accepted(&self) -> bool {
+        let id = crate::boundary::question_id(&self.root.table);
+        self.questions.iter().any(|question| question.id == id && question.answer.is_some())
+    }
+
     pub fn steps_of(&self, phase: Phase) -> impl Iterator<Item = &PlannedStep> {
         self.steps.iter().filter(move |step| step.phase == phase)
     }

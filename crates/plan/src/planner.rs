@@ -7,7 +7,7 @@ use bastide_sql::QualifiedName;
 
 use crate::{
     Class, ColumnOrigin, Config, Database, PLAN_FORMAT, Plan, Proposal, Question, Refusal, Survey,
-    TableDecision, TenantColumn, TenantRoot,
+    TableDecision, TenantColumn, TenantRoot, boundary,
     classify::{Classification, answer, classify},
     declared,
     kinds::kinds,
@@ -33,7 +33,8 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
     }
     let of_rules = declared::measured(config, survey)?;
     let links = links::links(catalog, survey, config, &classification)?;
-    obstacles::boundary(catalog, survey, &root.table, &links.settled)?;
+    let boundary = obstacles::boundary(catalog, survey, &root.table, &links.settled);
+    let accepted = boundary::accepted(config, boundary)?;
     obstacles::find(catalog, config, &classification)?;
 
     let mut questions = classification.questions.clone();
@@ -63,6 +64,10 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
         ));
     }
     planning.notes.extend(of_rules);
+    if let Some(accepted) = accepted {
+        planning.questions.push(accepted.question);
+        planning.notes.push(accepted.note);
+    }
     find_quarantine(&mut planning);
     sort_kinds(&mut planning)?;
     propose_tenants(&mut planning)?;

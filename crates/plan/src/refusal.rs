@@ -3,7 +3,7 @@
 use bastide_catalog::{Catalog, TriggerEnabled};
 use bastide_sql::{Ident, QualifiedName};
 
-use crate::{classify, survey::LinkSurvey};
+use crate::{boundary::question_id, classify, file::quoted, survey::LinkSurvey};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -44,8 +44,8 @@ pub enum Refusal {
     )]
     UnsupportedTable { table: QualifiedName, what: &'static str },
 
-    #[error("{}", not_a_boundary(.root, .links))]
-    NotABoundary { root: QualifiedName, links: Vec<CrossingLink> },
+    #[error("{}", not_a_boundary(.root, .links, .better.as_deref()))]
+    NotABoundary { root: QualifiedName, links: Vec<CrossingLink>, better: Option<Box<BetterRoots>> },
 
     #[error(
         "{table} has row security of its own ({}); Bastide does not mix its policies with others: drop them, or leave \
@@ -168,6 +168,17 @@ pub fn no_schema_to_exclude(catalog: &Catalog, schema: &Ident) -> Refusal {
     Refusal::NothingToExclude { option: "--exclude-schema", given: schema.to_string(), what: "schema", near }
 }
 
+/// Other tables that were measured as the root.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BetterRoots {
+    /// Those that are boundaries, best first, each with one sentence.
+    pub boundaries: Vec<(QualifiedName, String)>,
+    /// Those that are none, each with the reason.
+    pub others: Vec<(QualifiedName, String)>,
+    /// Those for which no time was left, or that could not be measured.
+    pub unmeasured: Vec<QualifiedName>,
+}
+
 fn near_names(near: &[QualifiedName]) -> String {
     match near {
         [] => "; write it as the catalog has it, for example --tenant-root public.merchants".to_owned(),
@@ -185,21 +196,54 @@ fn in_public(root: &QualifiedName) -> String {
     format!("public.{}", root.name)
 }
 
-fn not_a_boundary(root: &QualifiedName, links: &[CrossingLink]) -> String {
+fn not_a_boundary(root: &QualifiedName, links: &[CrossingLink], better: Option<&BetterRoots>) -> String {
     let mut text = format!("{root} is not a tenant boundary: these references join different tenants:");
-    for CrossingLink { link, table_rows } in links {
-        text.push_str(&format!(
-            "\n  {} of {} rows of {} cross by {} to {}",
-            thousands(link.crossing),
-            thousands(*table_rows),
-            link.table,
-            link.foreign_key,
-            link.references,
-        ));
+    for link in links {
+        text.push_str(&format!("\n  {}", crossing(link)));
     }
-    text.push_str(
-        "\nname another table with --tenant-root schema.table, or make one with --new-tenant-root name",
-    );
+    if let Some(better) = better {
+        text.push_str(&better_roots(better));
+    }
+    text.push_str(&format!(
+        "\nname another table with --tenant-root schema.table, or make one with --new-tenant-root name; to take {root} all \
+         the same, and settle what crosses by question, write in bastide.toml\n  [answers]\n  {} = \"accept\"",
+        quoted(&question_id(root))
+    ));
+    text
+}
+
+/// `12,035 of 16,044 rows of public.rental cross by rental_customer_id_fkey to public.customer`
+pub(crate) fn crossing(CrossingLink { link, table_rows }: &CrossingLink) -> String {
+    format!(
+        "{} of {} rows of {} cross by {} to {}",
+        thousands(link.crossing),
+        thousands(*table_rows),
+        link.table,
+        link.foreign_key,
+        link.references,
+    )
+}
+
+fn better_roots(BetterRoots { boundaries, others, unmeasured }: &BetterRoots) -> String {
+    let mut text = String::new();
+    match (boundaries.as_slice(), others.as_slice()) {
+        ([], []) => {}
+        ([], _) => text.push_str("\nno other table that was measured is a boundary either:"),
+        _ => text.push_str("\nmeasured the same way, these are boundaries:"),
+    }
+    for (root, because) in boundaries {
+        text.push_str(&format!("\n  --tenant-root {root}: {because}"));
+    }
+    if !boundaries.is_empty() && !others.is_empty() {
+        text.push_str("\nand these are not:");
+    }
+    for (root, because) in others {
+        text.push_str(&format!("\n  {root}: {because}"));
+    }
+    if !unmeasured.is_empty() {
+        let names: Vec<String> = unmeasured.iter().map(ToString::to_string).collect();
+        text.push_str(&format!("\nnot measured: {}", names.join(", ")));
+    }
     text
 }
 
@@ -240,7 +284,8 @@ pub(crate) fn one_of(choices: &[String]) -> String {
 }
 
 /// `12,035`
-pub(crate) fn thousands(number: u64) -> String {
+#[must_use]
+pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

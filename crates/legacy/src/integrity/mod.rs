@@ -11,19 +11,16 @@ mod slugs;
 mod undeclared;
 
 use bastide_catalog::Catalog;
-use bastide_plan::{
-    Config,
-    inference::{Graph, prelude},
-};
+use bastide_plan::{Config, inference::Graph};
 use bastide_record::{DuplicateSlugs, Integrity, Unmeasured};
-use bastide_sql::{QualifiedName, sql};
+use bastide_sql::QualifiedName;
 use tokio_postgres::{Client, Transaction};
 
 pub use self::looking::IntegrityLimits;
 use self::looking::Looking;
-use crate::{SurveyError, error::LOCK_TIMEOUT_SECONDS, survey::Progress};
+use crate::{SurveyError, reading::Reading, survey::Progress};
 
-/// For a transaction that began with [`prelude`]. `graph`: the one that inference has run on in this transaction, whose work
+/// For a transaction that began with [`bastide_plan::inference::prelude`]. `graph`: the one that inference has run on in this transaction, whose work
 /// tables say whose rows are (a new root needs none); without it, nothing that depends on tenants is looked at.
 ///
 /// # Errors
@@ -64,14 +61,10 @@ pub async fn duplicate_slugs(
     limits: &IntegrityLimits,
 ) -> Result<(Vec<DuplicateSlugs>, Vec<Unmeasured>), SurveyError> {
     let what = "look at the slugs of the tenant root";
-    let mut transaction = client.transaction().await.map_err(SurveyError::during(what))?;
-    let patience = sql!("SET LOCAL lock_timeout = '{}s'", LOCK_TIMEOUT_SECONDS);
-    for statement in prelude().iter().chain([&patience]) {
-        transaction.batch_execute(statement.as_str()).await.map_err(SurveyError::during(what))?;
-    }
-    let mut looking = Looking::begin(&mut transaction, catalog, limits, &|_| ()).await?;
+    let mut reading = Reading::begin(client, None, what).await?;
+    let mut looking = Looking::begin(reading.transaction(), catalog, limits, &|_| ()).await?;
     let found = slugs::duplicates(&mut looking, root).await?;
     let unmeasured = looking.end();
-    transaction.rollback().await.map_err(SurveyError::during(what))?;
+    reading.rollback(what).await?;
     Ok((found, unmeasured))
 }

@@ -5,6 +5,7 @@
 //! time, so the last answer does not depend on the order in which things were measured.
 
 mod because;
+mod candidates;
 mod columns;
 mod family;
 mod root;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use bastide_catalog::Catalog;
 use bastide_sql::QualifiedName;
 
+pub use self::candidates::{CandidateRoot, candidate_roots};
 pub(crate) use self::root::{distance, near, uuid_from};
 pub use self::root::{find_root, slug};
 pub(crate) use self::rules::{COPY, answer, excluded};

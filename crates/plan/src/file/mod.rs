@@ -11,6 +11,7 @@ mod write;
 
 use bastide_catalog::Fingerprint;
 
+pub(crate) use self::write::quoted;
 pub use self::{read::read_plan, write::write_plan};
 use crate::{Config, Database, Plan, StepId, refusal::one_of};
 

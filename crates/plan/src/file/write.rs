@@ -250,7 +250,7 @@ impl Toml {
 }
 
 /// A basic string of TOML, on one line.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

@@ -21,6 +21,7 @@ mod duplicates;
 mod graph;
 mod hold;
 mod measure;
+mod ownership;
 mod record;
 mod render;
 mod rounds;
@@ -39,6 +40,7 @@ pub use hold::{HeldLayout, HeldReference, HoldAsideScripts, collisions, hold_asi
 pub use measure::{
     LinkMeasure, SurveyScript, TableMeasure, UsageMeasure, crossing_counts, survey_script, usage_script,
 };
+pub use ownership::ownership;
 pub(crate) use record::{CHUNK, row_hash};
 pub use record::{REOPENING, SECOND, assign_script, declare_script, row_key, rules_of_pass};
 pub use render::{Side, catalog_path, joined, layout};
