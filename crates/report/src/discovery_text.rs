@@ -487,7 +487,7 @@ links not followed
 
 a plan would ask
 
-open  links:public.orders
+open  link:public.orders:orders_customer_id_fkey
       Rows of public.orders reference rows of another tenant.
       choices: hold_aside (default: hold_aside)
 "#);
