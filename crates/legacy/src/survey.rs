@@ -12,7 +12,7 @@ use bastide_plan::{
 use bastide_sql::{QualifiedName, Sql};
 use tokio_postgres::Client;
 
-use crate::{SurveyError, proposals, quarantine, reading::Reading, rules};
+use crate::{SurveyError, integrity, proposals, quarantine, reading::Reading, rules};
 
 /// Called with one line about what is being looked at.
 pub(crate) type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
@@ -92,6 +92,8 @@ pub(crate) async fn read(
         survey.links.push(measure_link(reading, link).await?);
     }
     proposals::find(reading.transaction(), catalog, config, &classification, &graph, &mut survey, progress)
+        .await?;
+    integrity::repeated_slugs(reading.transaction(), catalog, &classification.root.table, &mut survey)
         .await?;
     survey.quarantine_refused = quarantine::refused(reading.transaction(), catalog, &classification).await?;
     Ok(survey)

@@ -20,6 +20,8 @@ use crate::{
 /// What becomes of a group of unreachable rows.
 const CREATE: &str = "create";
 const QUARANTINE: &str = "quarantine";
+/// Slugs that several tenants have stay.
+const KEEP: &str = "keep";
 
 /// # Errors
 /// When the database cannot be planned for; each refusal says why and what to type next.
@@ -69,6 +71,7 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
         planning.notes.push(accepted.note);
     }
     find_quarantine(&mut planning);
+    ask_about_slugs(&mut planning)?;
     sort_kinds(&mut planning)?;
     propose_tenants(&mut planning)?;
     plan_all(&mut planning)?;
@@ -123,6 +126,36 @@ fn answers_to_nothing(planning: &mut Planning<'_>) {
     let notes: Vec<String> =
         unasked.map(|id| format!("{id} is answered, but it is no question of this plan")).collect();
     planning.notes.extend(notes);
+}
+
+/// Two tenants by one slug: whoever asks for the one may get the other. Nothing but the operator can say that this is meant.
+fn ask_about_slugs(planning: &mut Planning<'_>) -> Result<(), Refusal> {
+    planning.notes.extend(planning.survey.slugs_not_looked_at.clone());
+    let root = &planning.classification.root.table;
+    for found in &planning.survey.repeated_slugs {
+        let samples: Vec<String> =
+            found.samples.iter().map(|(value, keys)| format!("{value} ({})", keys.join("; "))).collect();
+        let values = if found.values == 1 {
+            "1 value".to_owned()
+        } else {
+            format!("{} values", thousands(found.values))
+        };
+        let mut question = Question {
+            id: format!("slug:{root}.{}", found.column),
+            text: format!(
+                "{values} of {root}.{} belong to several tenants, compared without regard to case: {}. A URL could not tell \
+                 them apart: change the rows and plan again, or `{KEEP}` them as they are.",
+                found.column,
+                samples.join(", ")
+            ),
+            choices: vec![KEEP.to_owned()],
+            default: None,
+            answer: None,
+        };
+        question.answer = answer(planning.config, &question)?;
+        planning.questions.push(question);
+    }
+    Ok(())
 }
 
 /// A category that decides no row needs no tenant.

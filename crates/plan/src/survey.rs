@@ -24,6 +24,12 @@ pub struct Survey {
     /// Why no groups were looked for, where rows are unreachable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_grouped: Option<String>,
+    /// Slugs of the root that several tenants have, up to five of each column.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repeated_slugs: Vec<RepeatedSlugs>,
+    /// Why they were not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slugs_not_looked_at: Option<String>,
     /// Why the root cannot take a quarantine row, as the server said it; `None` when it can.
     pub quarantine_refused: Option<String>,
 }
@@ -46,6 +52,16 @@ pub struct Evidence {
     /// For example `orders.customer_id → customers.merchant_id`.
     pub path: String,
     pub rows: u64,
+}
+
+/// A column of the root by which tenants are told apart in URLs, and does not tell them apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepeatedSlugs {
+    pub column: Ident,
+    /// Values, compared without regard to case, that several tenants have.
+    pub values: u64,
+    /// Some of them, each with keys of tenants that have it.
+    pub samples: Vec<(String, Vec<String>)>,
 }
 
 /// Rows that hang together and belong to no tenant: perhaps one that was lost.

@@ -194,6 +194,24 @@ async fn test_data_get_a_tenant_only_because_the_settings_say_so() {
     assert_eq!(db.fingerprints().await, rows);
 }
 
+/// A root in which a URL could mean two tenants.
+#[tokio::test]
+async fn tenants_that_share_a_slug_stop_the_plan_until_somebody_keeps_them() {
+    let (_server, db) = shop().await;
+    db.execute(
+        "INSERT INTO merchants VALUES (3, 'ACME', 'Acme again', 'C'), (4, ' acme', 'Acme once more', 'D')",
+    )
+    .await;
+    let bastide = Bastide::on(db.url());
+    let arguments = ["legacy", "plan", "--accept-defaults", "--tenant-root", "public.merchants"];
+    let told = bastide.run(&arguments).expect(2).stdout;
+    assert!(told.contains("slug:public.merchants.slug"), "{told}");
+    assert!(told.contains("(1; 3; 4)"), "{told}");
+    let folder = tempfile::tempdir().unwrap();
+    let config = settings(folder.path(), "[answers]\n\"slug:public.merchants.slug\" = \"keep\"\n", "");
+    bastide.run(&[&arguments[..], &["--config", &config]].concat()).expect(0);
+}
+
 /// Everything wrong is said before anything changes.
 #[tokio::test]
 async fn declarations_that_cannot_be_meant() {

@@ -10,9 +10,11 @@ mod looking;
 mod slugs;
 mod undeclared;
 
+use std::time::{Duration, Instant};
+
 use bastide_catalog::Catalog;
-use bastide_plan::{Config, inference::Graph};
-use bastide_record::{DuplicateSlugs, Integrity, Unmeasured};
+use bastide_plan::{Config, RepeatedSlugs, Survey, inference::Graph};
+use bastide_record::{DuplicateSlugs, Integrity, SlugKind, Unmeasured};
 use bastide_sql::QualifiedName;
 use tokio_postgres::{Client, Transaction};
 
@@ -48,6 +50,37 @@ pub async fn integrity(
     }
     found.unmeasured = looking.end();
     Ok(found)
+}
+
+/// How long planning looks at the slugs of a root.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Slugs that several tenants have, for planning.
+pub(crate) async fn repeated_slugs(
+    transaction: &mut Transaction<'_>,
+    catalog: &Catalog,
+    root: &QualifiedName,
+    survey: &mut Survey,
+) -> Result<(), SurveyError> {
+    let limits = IntegrityLimits {
+        statement: PATIENCE,
+        deadline: Instant::now() + PATIENCE,
+        sample_above_rows: u64::MAX,
+    };
+    let mut looking = Looking::begin(transaction, catalog, &limits, &|_| ()).await?;
+    let found = slugs::duplicates(&mut looking, root).await?;
+    let missed = looking.end();
+    survey.slugs_not_looked_at =
+        missed.first().map(|missed| format!("could not {}: {}", missed.what, missed.why));
+    let slugs = found.into_iter().filter(|found| found.kind == SlugKind::Slug);
+    survey.repeated_slugs = slugs
+        .map(|found| RepeatedSlugs {
+            column: found.column,
+            values: found.groups,
+            samples: found.samples.into_iter().map(|sample| (sample.value, sample.keys)).collect(),
+        })
+        .collect();
+    Ok(())
 }
 
 /// Tenants that share a slug, a name or a code: bad input for an upgrade. By itself, in a transaction that is rolled back.
