@@ -99,7 +99,8 @@ impl Backfill {
     }
 
     /// Walks `bastide.assigned` row by row, in the order of its numbers; the cursor is the last number seen. Numbers may
-    /// have gaps between passes.
+    /// have gaps between passes. The span comes in through sub-selects, so that the index finds its lines: joined to it, the
+    /// server unpacks every line for every batch.
     fn by_key(&self, value: &Sql, condition: &Sql) -> Sql {
         let matches = self
             .key
@@ -121,10 +122,11 @@ impl Backfill {
     ) AS first
 ), found AS MATERIALIZED (
     SELECT u.key, d.tenant
-    FROM span JOIN bastide.assigned AS a ON {} AND a.seq > span.after - {} AND a.seq <= span.upto
+    FROM bastide.assigned AS a
         CROSS JOIN LATERAL ROWS FROM (jsonb_array_elements(a.keys), unnest(a.tenants)) WITH ORDINALITY AS u (key, tenant, at)
         JOIN bastide.assigned_tenant AS d ON d.run_id = a.run_id AND d.id = u.tenant
-    WHERE a.seq + u.at - 1 > span.after AND a.seq + u.at - 1 <= span.upto
+    WHERE {} AND a.seq > (SELECT span.after FROM span) - {} AND a.seq <= (SELECT span.upto FROM span)
+        AND a.seq + u.at - 1 > (SELECT span.after FROM span) AND a.seq + u.at - 1 <= (SELECT span.upto FROM span)
 ), changed AS (
     UPDATE ONLY {} AS t SET {} = {} FROM found
     WHERE {} AND {}
@@ -293,10 +295,11 @@ mod tests {
             ) AS first
         ), found AS MATERIALIZED (
             SELECT u.key, d.tenant
-            FROM span JOIN bastide.assigned AS a ON a.run_id = current_setting('bastide.run')::uuid AND a.relation = '"public"."orders"' AND a.pass = 1 AND a.seq > span.after - 1000 AND a.seq <= span.upto
+            FROM bastide.assigned AS a
                 CROSS JOIN LATERAL ROWS FROM (jsonb_array_elements(a.keys), unnest(a.tenants)) WITH ORDINALITY AS u (key, tenant, at)
                 JOIN bastide.assigned_tenant AS d ON d.run_id = a.run_id AND d.id = u.tenant
-            WHERE a.seq + u.at - 1 > span.after AND a.seq + u.at - 1 <= span.upto
+            WHERE a.run_id = current_setting('bastide.run')::uuid AND a.relation = '"public"."orders"' AND a.pass = 1 AND a.seq > (SELECT span.after FROM span) - 1000 AND a.seq <= (SELECT span.upto FROM span)
+                AND a.seq + u.at - 1 > (SELECT span.after FROM span) AND a.seq + u.at - 1 <= (SELECT span.upto FROM span)
         ), changed AS (
             UPDATE ONLY "public"."orders" AS t SET "tenant_id" = found.tenant::integer FROM found
             WHERE t."Shelf" = (found.key->>0)::character(3) AND t."no" = (found.key->>1)::integer AND t."tenant_id" IS NULL
@@ -328,10 +331,11 @@ mod tests {
             ) AS first
         ), found AS MATERIALIZED (
             SELECT u.key, d.tenant
-            FROM span JOIN bastide.assigned AS a ON a.run_id = current_setting('bastide.run')::uuid AND a.relation = '"public"."orders"' AND a.pass = 1 AND a.seq > span.after - 1000 AND a.seq <= span.upto
+            FROM bastide.assigned AS a
                 CROSS JOIN LATERAL ROWS FROM (jsonb_array_elements(a.keys), unnest(a.tenants)) WITH ORDINALITY AS u (key, tenant, at)
                 JOIN bastide.assigned_tenant AS d ON d.run_id = a.run_id AND d.id = u.tenant
-            WHERE a.seq + u.at - 1 > span.after AND a.seq + u.at - 1 <= span.upto
+            WHERE a.run_id = current_setting('bastide.run')::uuid AND a.relation = '"public"."orders"' AND a.pass = 1 AND a.seq > (SELECT span.after FROM span) - 1000 AND a.seq <= (SELECT span.upto FROM span)
+                AND a.seq + u.at - 1 > (SELECT span.after FROM span) AND a.seq + u.at - 1 <= (SELECT span.upto FROM span)
         ), changed AS (
             UPDATE ONLY "public"."orders" AS t SET "tenant_id" = NULL FROM found
             WHERE t."Shelf" = (found.key->>0)::character(3) AND t."no" = (found.key->>1)::integer AND t."tenant_id" = found.tenant::integer
