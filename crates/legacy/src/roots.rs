@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bastide_catalog::Catalog;
 use bastide_plan::{
-    Config, CrossingLink, Declarations, RootChoice, Survey,
+    Class, Config, CrossingLink, Declarations, Question, RootChoice, Survey,
     classify::{candidate_roots, classify},
     crossing_links,
     inference::{self, Graph},
@@ -112,7 +112,7 @@ async fn figures(
         tenants_with_rows,
         largest_percent: percent(largest, owned),
         tables_scoped: scoped().count() as u64,
-        tables_unclear: classification.questions.len() as u64,
+        tables_unclear: classification.questions.iter().filter(|question| unclear(question)).count() as u64,
         rows_scoped: scoped().map(|table| table.rows).sum(),
         conflicting: scoped().map(|table| table.conflicting).sum(),
         unreachable: scoped().map(|table| table.unreachable).sum(),
@@ -123,6 +123,11 @@ async fn figures(
     };
     (figures.boundary, figures.because) = verdict(&figures);
     Ok(figures)
+}
+
+/// What is asked because nothing says whose the rows are; not what is likely to be shared.
+fn unclear(question: &Question) -> bool {
+    question.default.as_deref() != Some(Class::Shared.to_string().as_str())
 }
 
 fn worst_link(catalog: &Catalog, survey: &Survey) -> Option<WorstLink> {

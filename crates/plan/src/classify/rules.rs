@@ -15,6 +15,10 @@ use crate::{Class, Config, Question, Refusal, TenantRoot, Usage, settlement::can
 /// Fewer used rows than this say nothing about whose a table is.
 const ENOUGH_ROWS: u64 = 20;
 
+/// From this share of rows that several tenants use, a table is taken for reference data unless the operator says otherwise.
+/// Below it most rows are one tenant's, and whoever shared them would show them to all.
+const REFERENCE_DATA_PERCENT: u64 = 10;
+
 pub(super) struct Ruled {
     pub(super) classes: BTreeMap<QualifiedName, (Class, String)>,
     pub(super) wanted: Vec<QualifiedName>,
@@ -59,7 +63,7 @@ pub(super) fn apply(
         wanted: BTreeSet::new(),
     };
     rules.declare(catalog, config, &families)?;
-    rules.settle();
+    rules.settle(config)?;
     rules.ask(config, &families)?;
 
     let mut classes = BTreeMap::new();
@@ -211,15 +215,15 @@ impl Rules<'_> {
 
     /// The least fixpoint of the rules. What makes tables shared goes before what makes them scoped by their use, so
     /// that the outcome depends on no order.
-    fn settle(&mut self) {
+    fn settle(&mut self, config: &Config) -> Result<(), Refusal> {
         loop {
             self.scope_downwards();
-            if self.share_upwards() || self.share_by_use() {
+            if self.share_upwards() || self.ask_by_use(config)? {
                 continue;
             }
             // Decided only when nothing is left to measure: a measurement may still make the table shared.
             if !self.wanted.is_empty() || !self.scope_by_use() {
-                return;
+                return Ok(());
             }
         }
     }
@@ -246,12 +250,13 @@ impl Rules<'_> {
         }
     }
 
-    /// What a shared table refers to is shared.
+    /// What a shared table refers to is shared, but what looks like a person's, which is asked about.
     fn share_upwards(&mut self) -> bool {
-        let found = self
-            .edges
-            .iter()
-            .find(|edge| self.is(&edge.child, Class::Shared) && !self.classes.contains_key(&edge.parent));
+        let found = self.edges.iter().find(|edge| {
+            self.is(&edge.child, Class::Shared)
+                && !self.classes.contains_key(&edge.parent)
+                && !self.personal.contains_key(&edge.parent)
+        });
         let Some(edge) = found else { return false };
         let (parent, because) =
             (edge.parent.clone(), format!("referenced by {}, which is shared", edge.child));
@@ -260,27 +265,31 @@ impl Rules<'_> {
         true
     }
 
-    fn share_by_use(&mut self) -> bool {
+    /// Rows that several tenants use: what becomes of them is the operator's to say.
+    fn ask_by_use(&mut self, config: &Config) -> Result<bool, Refusal> {
         let mut changed = false;
         for table in self.used_by_scoped() {
             let Some(usage) = self.usage.get(&table).copied() else {
                 self.wanted.insert(table);
                 continue;
             };
-            // Used by many and personal is asked, not decided.
-            if usage.by_many * 100 > used(usage) && !self.personal.contains_key(&table) {
-                self.classes.insert(table, (Class::Shared, because::used_by_many(usage)));
-                changed = true;
+            // What looks personal is asked last: until then a path to the root may be found.
+            if !used_by_several(usage) || self.personal.contains_key(&table) {
+                continue;
             }
+            let likely = usage.by_many * 100 >= used(usage) * REFERENCE_DATA_PERCENT;
+            let default = if likely { Class::Shared } else { Class::Closed };
+            self.put(config, table, &because::used_by_many(usage), default)?;
+            changed = true;
         }
-        changed
+        Ok(changed)
     }
 
     fn scope_by_use(&mut self) -> bool {
         let mut changed = false;
         for table in self.used_by_scoped() {
             let Some(usage) = self.usage.get(&table).copied() else { continue };
-            if used(usage) >= ENOUGH_ROWS && usage.by_many * 100 <= used(usage) {
+            if used(usage) >= ENOUGH_ROWS && !used_by_several(usage) {
                 self.classes.insert(table.clone(), (Class::Scoped, because::used_by_one(usage)));
                 self.paths.insert(table.clone(), (table, Vec::new()));
                 changed = true;
@@ -310,7 +319,7 @@ impl Rules<'_> {
         {
             let measured = self.usage.get(&table).copied();
             let why = match (measured, self.personal.get(&table)) {
-                (Some(usage), Some(column)) if usage.by_many * 100 > used(usage) => {
+                (Some(usage), Some(column)) if used_by_several(usage) => {
                     format!("{}, but its column {column} looks like a person's", because::used_by_many(usage))
                 }
                 (Some(usage), _) => because::hardly_used(usage),
@@ -321,32 +330,58 @@ impl Rules<'_> {
                 }
                 (None, _) => nothing_says(),
             };
-            let mut question = class_question(&table, &why, measured, self.copyable.contains(&table));
-            question.answer = answer(config, &question)?;
-            let class = match question.answer.as_deref() {
-                Some("shared") => Class::Shared,
-                Some("scoped" | COPY) => Class::Scoped,
-                _ => Class::Closed,
-            };
-            let because = match &question.answer {
-                Some(answer) if config.answers.get(&question.id).is_some_and(|given| given == answer) => {
-                    format!("answered `{answer}` in the plan; {why}")
-                }
-                Some(_) => format!("{why}; closed by default"),
-                None => format!("{why}; closed unless the question is answered otherwise"),
-            };
-            if class == Class::Scoped {
-                self.paths.insert(table.clone(), (table.clone(), Vec::new()));
-            }
-            self.classes.insert(table, (class, because));
-            self.questions.insert(question.id.clone(), question);
-            self.settle();
+            self.put(config, table, &why, Class::Closed)?;
+            self.settle(config)?;
         }
+        Ok(())
+    }
+
+    /// Asks whose the rows of `table` are. Until that is answered, the table has the class of the default.
+    fn put(
+        &mut self,
+        config: &Config,
+        table: QualifiedName,
+        why: &str,
+        default: Class,
+    ) -> Result<(), Refusal> {
+        let measured = self.usage.get(&table).copied();
+        let mut question = class_question(&table, why, measured, self.copyable.contains(&table), default);
+        question.answer = answer(config, &question)?;
+        let class = match question.answer.as_deref() {
+            Some("shared") => Class::Shared,
+            Some("closed") => Class::Closed,
+            Some(_) => Class::Scoped,
+            None => default,
+        };
+        let because = match &question.answer {
+            Some(answer) if config.answers.get(&question.id).is_some_and(|given| given == answer) => {
+                format!("answered `{answer}` in the plan; {why}")
+            }
+            Some(_) => format!("{why}; {default} by default"),
+            None => format!("{why}; {default} unless the question is answered otherwise"),
+        };
+        if class == Class::Scoped {
+            self.paths.insert(table.clone(), (table.clone(), Vec::new()));
+        }
+        self.wanted.remove(&table);
+        self.classes.insert(table, (class, because));
+        self.questions.insert(question.id.clone(), question);
         Ok(())
     }
 }
 
-fn class_question(table: &QualifiedName, why: &str, measured: Option<Usage>, copyable: bool) -> Question {
+/// More than a few: what one row in a hundred is used for may be a mistake.
+fn used_by_several(usage: Usage) -> bool {
+    usage.by_many * 100 > used(usage)
+}
+
+fn class_question(
+    table: &QualifiedName,
+    why: &str,
+    measured: Option<Usage>,
+    copyable: bool,
+    default: Class,
+) -> Question {
     let mut choices = vec!["shared".to_owned(), "closed".to_owned()];
     let mut text = format!(
         "Whose are the rows of {table}? ({why}.) `shared`: reference data, every tenant may read all of it. `closed`: out \
@@ -365,8 +400,8 @@ fn class_question(table: &QualifiedName, why: &str, measured: Option<Usage>, cop
             }
         }
     }
-    let default = Some("closed".to_owned());
-    Question { id: format!("class:{table}"), text, choices, default, answer: None }
+    let (id, default) = (format!("class:{table}"), Some(default.to_string()));
+    Question { id, text, choices, default, answer: None }
 }
 
 /// The operator's answer, else the default where defaults were accepted.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use bastide_catalog::Identity;
 use bastide_sql::QualifiedName;
 
 use super::{Classification, classify};
 use crate::{
-    Config, Refusal, Usage,
+    Class, Config, Refusal, Usage,
     fixture::{Fixture, existing, foreign_key, ident, name, new, shop},
 };
 
@@ -56,12 +57,72 @@ fn what_leads_up_to_the_root_is_scoped_and_the_rest_is_measured() {
 
 #[test]
 fn a_table_used_by_several_tenants_is_shared() {
-    insta::assert_snapshot!(classified(shop(), &existing("merchants"), &[("products", 1728, 256)]), @"
+    insta::assert_snapshot!(classified(shop(), &existing("merchants"), &[("products", 1728, 256)]), @r#"
     customers: scoped [merchant_id Reused]: references public.merchants through customers.merchant_id
     merchants: scoped [id RootKey]: its rows are the tenants
     orders: scoped [tenant_id Added]: references public.merchants through orders.customer_id → customers.merchant_id
-    products: shared: used by several tenants: 256 of 1,984 used rows
-    ");
+    products: shared: used by several tenants: 256 of 1,984 used rows; shared unless the question is answered otherwise
+    asked class:public.products ["shared", "closed", "scoped"] = None
+    "#);
+}
+
+#[test]
+fn of_a_table_used_by_several_tenants_the_operator_has_the_word() {
+    for answer in ["shared", "closed", "scoped", "copy"] {
+        let mut config = Config { accept_defaults: true, ..existing("merchants") };
+        config.answers.insert("class:public.products".to_owned(), answer.to_owned());
+        let fixture = shop().change(|catalog| {
+            let products = catalog.tables.get_mut(&name("products")).unwrap();
+            let id = products.columns.iter_mut().find(|column| column.name == ident("id")).unwrap();
+            id.identity = Some(Identity::Always);
+        });
+        let found = classify(&fixture.catalog(), &config, &used(&[("products", 1728, 256)])).unwrap();
+        let class = match answer {
+            "shared" => Class::Shared,
+            "closed" => Class::Closed,
+            _ => Class::Scoped,
+        };
+        assert_eq!(found.class(&name("products")), Some(class), "{answer}");
+        assert_eq!(found.questions[0].answer.as_deref(), Some(answer));
+    }
+}
+
+#[test]
+fn most_of_whose_rows_are_one_tenants_is_shared_by_no_default() {
+    let defaults = Config { accept_defaults: true, ..existing("merchants") };
+    let class = |by_one, by_many| {
+        let found = classify(&shop().catalog(), &defaults, &used(&[("products", by_one, by_many)])).unwrap();
+        assert_eq!(found.questions.len(), 1);
+        found.class(&name("products")).unwrap()
+    };
+    assert_eq!(class(901, 99), Class::Closed);
+    assert_eq!(class(900, 100), Class::Shared);
+}
+
+/// Whoever reads the catalogue would otherwise read who entered it.
+#[test]
+fn a_persons_table_is_shared_only_when_asked_for_whatever_refers_to_it() {
+    let fixture = || {
+        shop().table("people", &["id bigint pk", "e_mail text"]).change(|catalog| {
+            let products = catalog.tables.get_mut(&name("products")).unwrap();
+            products.foreign_keys.push(foreign_key("products_editor_fkey", &["id"], "people", &["id"]));
+        })
+    };
+    let usage = [("products", 10, 90)];
+    let defaults = Config { accept_defaults: true, ..existing("merchants") };
+    insta::assert_snapshot!(classified(fixture(), &defaults, &usage), @r#"
+    customers: scoped [merchant_id Reused]: references public.merchants through customers.merchant_id
+    merchants: scoped [id RootKey]: its rows are the tenants
+    orders: scoped [tenant_id Added]: references public.merchants through orders.customer_id → customers.merchant_id
+    people: closed: referenced by a shared table, but its column e_mail looks like a person's; closed by default
+    products: shared: used by several tenants: 90 of 100 used rows; shared by default
+    asked class:public.people ["shared", "closed"] = Some("closed")
+    asked class:public.products ["shared", "closed", "scoped"] = Some("shared")
+    "#);
+    let mut config = defaults;
+    config.answers.insert("class:public.people".to_owned(), "shared".to_owned());
+    let found = classify(&fixture().catalog(), &config, &used(&usage)).unwrap();
+    assert_eq!(found.class(&name("people")), Some(Class::Shared));
 }
 
 #[test]
@@ -115,13 +176,14 @@ fn what_a_shared_table_references_is_shared() {
         let products = catalog.tables.get_mut(&name("products")).unwrap();
         products.foreign_keys.push(foreign_key("products_maker_fkey", &["id"], "makers", &["id"]));
     });
-    insta::assert_snapshot!(classified(fixture, &existing("merchants"), &[("products", 0, 10)]), @"
+    insta::assert_snapshot!(classified(fixture, &existing("merchants"), &[("products", 0, 10)]), @r#"
     customers: scoped [merchant_id Reused]: references public.merchants through customers.merchant_id
     makers: shared: referenced by public.products, which is shared
     merchants: scoped [id RootKey]: its rows are the tenants
     orders: scoped [tenant_id Added]: references public.merchants through orders.customer_id → customers.merchant_id
-    products: shared: used by several tenants: 10 of 10 used rows
-    ");
+    products: shared: used by several tenants: 10 of 10 used rows; shared unless the question is answered otherwise
+    asked class:public.products ["shared", "closed", "scoped"] = None
+    "#);
 }
 
 /// `bundles` is used by one tenant each, but products, which are shared, reference it: shared wins, whatever was looked
@@ -138,14 +200,15 @@ fn shared_by_reference_wins_over_scoped_by_use() {
             })
     };
     let both = [("bundles", 100, 0), ("products", 50, 50)];
-    insta::assert_snapshot!(classified(fixture(), &existing("merchants"), &both), @"
+    insta::assert_snapshot!(classified(fixture(), &existing("merchants"), &both), @r#"
     bundles: shared: referenced by public.products, which is shared
     customers: scoped [merchant_id Reused]: references public.merchants through customers.merchant_id
     merchants: scoped [id RootKey]: its rows are the tenants
     offers: scoped [tenant_id Added]: references public.merchants through offers.order_id → orders.customer_id → customers.merchant_id
     orders: scoped [tenant_id Added]: references public.merchants through orders.customer_id → customers.merchant_id
-    products: shared: used by several tenants: 50 of 100 used rows
-    ");
+    products: shared: used by several tenants: 50 of 100 used rows; shared unless the question is answered otherwise
+    asked class:public.products ["shared", "closed", "scoped"] = None
+    "#);
     // While products are not measured, nothing is concluded about bundles.
     let catalog = fixture().catalog();
     let first = classify(&catalog, &existing("merchants"), &used(&both[..1])).unwrap();
@@ -162,7 +225,7 @@ fn partitions_and_children_follow_their_parent() {
         .table("notes", &["id bigint pk"])
         .child("order_notes", "notes")
         .with(|table| table.foreign_keys.push(foreign_key("order_notes_fkey", &["id"], "orders", &["id"])));
-    insta::assert_snapshot!(classified(fixture, &existing("merchants"), &[("products", 0, 10)]), @"
+    insta::assert_snapshot!(classified(fixture, &existing("merchants"), &[("products", 0, 10)]), @r#"
     customers: scoped [merchant_id Reused]: references public.merchants through customers.merchant_id
     events: scoped [tenant_id Added]: references public.merchants through events.order_id → orders.customer_id → customers.merchant_id
     events_2024: scoped [tenant_id Added]: references public.merchants through events.order_id → orders.customer_id → customers.merchant_id (with public.events)
@@ -170,8 +233,9 @@ fn partitions_and_children_follow_their_parent() {
     notes: scoped [tenant_id Added]: references public.merchants through order_notes.id → orders.customer_id → customers.merchant_id
     order_notes: scoped [tenant_id Added]: references public.merchants through order_notes.id → orders.customer_id → customers.merchant_id (with public.notes)
     orders: scoped [tenant_id Added]: references public.merchants through orders.customer_id → customers.merchant_id
-    products: shared: used by several tenants: 10 of 10 used rows
-    ");
+    products: shared: used by several tenants: 10 of 10 used rows; shared unless the question is answered otherwise
+    asked class:public.products ["shared", "closed", "scoped"] = None
+    "#);
 }
 
 #[test]
