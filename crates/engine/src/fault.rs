@@ -1,4 +1,5 @@
-//! Places where a test may kill us: before and after every journal write and every step.
+//! Places where a test may kill us: before and after every journal write and every step, and where a connection was lost,
+//! which is how a test kills us between the commits of one statement.
 //!
 //! With the cargo feature `fault` (never in a release), `BASTIDE_FAULT` names one: `after_done:backfill:public.orders`,
 //! `after_statement:add_tenant_key:public.orders@2` for the second time this process passes there, or `#17` for the

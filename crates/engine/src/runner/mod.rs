@@ -204,6 +204,7 @@ impl Runner<'_> {
         said: &ServerSaid,
     ) -> Result<bool, EngineError> {
         if said.lost() {
+            fault::point("after_loss", step.as_str());
             let lost = |cause: String| EngineError::Lost { step: step.clone(), cause };
             self.guard.reconnect().await.map_err(|error| lost(error.to_string()))?;
             let (state, _) = journal::state_of(self.guard.client(), self.run, step)

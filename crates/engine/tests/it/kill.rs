@@ -83,6 +83,12 @@ async fn the_small_shop_needs_every_kind_of_step() {
 
 /// Starts a victim; true when it was killed, false when it came to its end.
 pub(crate) fn victim_dies(scene: &Scene, back: bool, set: &[(&str, &str)]) -> bool {
+    let status = a_victim(scene, back, set).status().unwrap();
+    assert!(status.success() || status.code().is_none(), "neither killed nor done with {set:?}: {status}");
+    !status.success()
+}
+
+pub(crate) fn a_victim(scene: &Scene, back: bool, set: &[(&str, &str)]) -> Command {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child
         .args(["--exact", "kill::victim", "--nocapture"])
@@ -94,9 +100,7 @@ pub(crate) fn victim_dies(scene: &Scene, back: bool, set: &[(&str, &str)]) -> bo
     if back {
         child.env("BASTIDE_TEST_BACK", "1");
     }
-    let status = child.status().unwrap();
-    assert!(status.success() || status.code().is_none(), "neither killed nor done with {set:?}: {status}");
-    !status.success()
+    child
 }
 
 /// Every place that a whole run passes, one way, with how often it has passed there.
@@ -120,7 +124,7 @@ fn places(scene: &Scene, back: bool) -> Vec<String> {
     places
 }
 
-fn tell(what: &str) {
+pub(crate) fn tell(what: &str) {
     writeln!(std::io::stderr(), "{what}").expect("stderr is open");
 }
 

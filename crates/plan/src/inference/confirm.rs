@@ -53,13 +53,14 @@ fn reference(graph: &Graph, edge: &Edge) -> (Sql, Sql) {
     )
 }
 
-/// Holds for a row `c` of node `n` when some row it references has its tenant; not by the tenant column itself.
+/// Holds for a row `c` of node `n` when some row it references has its tenant; not by the tenant column alone, as the keys
+/// of cutover hold it beside the reference.
 #[must_use]
 pub fn a_parent_agrees(graph: &Graph, n: usize) -> Sql {
     let (c, p) = (sql!("c"), sql!("p"));
     let child = &graph.nodes[n];
     let edges = graph.evidence().filter(|(_, edge)| {
-        edge.child == n && child.tenant.as_ref().is_none_or(|tenant| !edge.columns.contains(tenant))
+        edge.child == n && !edge.columns.iter().all(|column| Some(column) == child.tenant.as_ref())
     });
     let agree: Vec<Sql> = edges
         .filter_map(|(_, edge)| {

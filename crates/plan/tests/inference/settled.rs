@@ -261,3 +261,35 @@ async fn a_row_in_use_is_waited_for_and_no_work_is_lost() {
     run(&db, &scripts.restore).await.unwrap();
     assert_eq!(db.query_one_text("SELECT branch FROM \"O ld\" WHERE id = 4").await, "1");
 }
+
+/// A hash tells rows without a key by all but the tenant column.
+#[tokio::test]
+async fn rows_that_only_their_tenant_tells_apart_get_back_what_was_theirs() {
+    let (_server, db) = shop(SHOP).await;
+    db.execute(
+        "SET session_replication_role = replica; DELETE FROM \"O ld\"; DELETE FROM visit;
+         INSERT INTO visit VALUES (NULL, NULL, 1), (NULL, 2, 1), (NULL, 1, 2), (NULL, 2, 1), (NULL, 1, 2), (NULL, NULL, 2);
+         INSERT INTO visit SELECT 2, NULL, i FROM generate_series(1, 3) i, generate_series(1, 2)",
+    )
+    .await;
+    let graph = graph(&db, "public.m", "id", &SCOPED).await;
+    let links = [
+        answered("public.visit", "visit_branch_fkey", How::Cut(vec![ident("branch")])),
+        answered("public.visit", "visit_c_id_fkey", How::Move),
+    ];
+    let scripts = settle_links(&graph, &links, |_| true);
+    let before = db.fingerprints().await;
+    alone(&db, &scripts.script).await.unwrap();
+    nothing_crosses(&db, &graph).await;
+    let changed = "SELECT what, count(*) FROM bastide.changed GROUP BY 1 ORDER BY 1";
+    assert_eq!(db.query_rows(changed).await, ["cut|4", "moved|4"]);
+    // One of them comes once more, after the others have moved.
+    db.execute("SET session_replication_role = replica; INSERT INTO visit VALUES (2, NULL, 3)").await;
+    alone(&db, &scripts.script).await.unwrap();
+    nothing_crosses(&db, &graph).await;
+    assert_eq!(db.query_rows(changed).await, ["cut|4", "moved|5"]);
+    assert_eq!(lost(&db, &scripts).await, Vec::<String>::new());
+    run(&db, &scripts.restore).await.unwrap();
+    db.execute("DELETE FROM visit WHERE ctid = (SELECT max(ctid) FROM visit WHERE m_id = 3)").await;
+    assert_eq!(db.fingerprints().await, before);
+}

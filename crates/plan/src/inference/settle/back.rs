@@ -6,7 +6,7 @@
 use bastide_sql::{Ident, QualifiedName, Sql, join, sql};
 
 use super::{
-    Dollar, LostReference, SettleChecks, Settling, is_named, key, mark, pending, prelude, relation,
+    Dollar, LostReference, Node, SettleChecks, Settling, is_named, key, mark, pending, prelude, relation,
     search_path, values,
 };
 use crate::inference::rounds::lines;
@@ -94,6 +94,7 @@ fn references_back(settling: &Settling<'_>, changed: &Changed<'_>) -> Sql {
         .map(|column| sql!("{} = (w.before->>{})::{}", column, position(column), node.kind(column)));
     let there = changed.edges.iter().map(|&e| names_a_row(settling, e, &sql!("w.before")));
     wave(
+        settling,
         node,
         &sql!("m.link = {} AND m.what IN ('cut', 'redirected')", settling.link(e)),
         &values("t", &edge.columns),
@@ -107,6 +108,7 @@ fn tenant_back(settling: &Settling<'_>, n: usize) -> Option<Sql> {
     let node = &settling.graph.nodes[n];
     let tenant = node.tenant.as_ref()?;
     Some(wave(
+        settling,
         node,
         &sql!("m.what = 'moved'"),
         &values("t", [tenant]),
@@ -115,29 +117,45 @@ fn tenant_back(settling: &Settling<'_>, n: usize) -> Option<Sql> {
     ))
 }
 
-/// The newest change of each row that still stands. Rows without a key that are alike are as good as one another.
-fn wave(node: &super::Node, which: &Sql, now: &Sql, set: &Sql, if_so: &Sql) -> Sql {
+/// The newest change of each row that still stands. Rows without a key that are alike, and have one tenant, are as good as one
+/// another.
+fn wave(settling: &Settling<'_>, node: &Node, which: &Sql, now: &Sql, set: &Sql, if_so: &Sql) -> Sql {
+    let (whose, noted) = whose(settling, node);
     sql!(
         "WITH pending AS MATERIALIZED (
-      SELECT m.seq, m.key, m.before, m.after, row_number() OVER (PARTITION BY m.key ORDER BY m.seq DESC) AS nth
+      SELECT m.seq, m.key, m.before, m.after, {} AS whose, row_number() OVER (PARTITION BY m.key, m.after, {} ORDER BY m.seq DESC) AS nth
       FROM bastide.changed AS m WHERE {} AND {}
     ), there AS MATERIALIZED (
-      SELECT h.*, row_number() OVER (PARTITION BY h.key ORDER BY h.rid) AS nth
-      FROM (SELECT t.ctid AS rid, {} AS key, {} AS now FROM ONLY {} AS t) AS h WHERE h.key IN (SELECT w.key FROM pending AS w)
+      SELECT h.*, row_number() OVER (PARTITION BY h.key, h.now, h.whose ORDER BY h.rid) AS nth
+      FROM (SELECT t.ctid AS rid, {} AS key, {} AS now, {} AS whose FROM ONLY {} AS t) AS h WHERE h.key IN (SELECT w.key FROM pending AS w)
     ), back AS (
-      UPDATE ONLY {} AS t SET {} FROM there AS h JOIN pending AS w ON w.key = h.key AND w.nth = h.nth AND w.after = h.now
+      UPDATE ONLY {} AS t SET {} FROM there AS h JOIN pending AS w ON w.key = h.key AND w.nth = h.nth AND w.after = h.now AND w.whose = h.whose
       WHERE t.ctid = h.rid AND {} RETURNING w.seq
     )
     UPDATE bastide.changed AS c SET undone_at = clock_timestamp() FROM back AS b WHERE c.seq = b.seq",
+        noted,
+        noted,
         pending("m", node),
         which,
         key(node, "t"),
         now,
+        whose,
         node.table,
         node.table,
         set,
         if_so
     )
+}
+
+/// What tells rows `t` apart that a hash does not, for it leaves the tenant column out; and the same of a change `m`. Of a
+/// row with a key somebody may have changed the tenant since.
+fn whose(settling: &Settling<'_>, node: &Node) -> (Sql, Sql) {
+    if node.key.is_empty() {
+        let noted = sql!("CASE m.what WHEN 'moved' THEN m.after->>0 ELSE m.tenant END");
+        (sql!("coalesce({}, '')", settling.own(node, "t")), sql!("coalesce({}, '')", noted))
+    } else {
+        (sql!("''"), sql!("''"))
+    }
 }
 
 /// There is a row that the reference `before` (its columns' values as text) names.
@@ -226,6 +244,7 @@ pub(super) fn checks(settling: &Settling<'_>, reused: &impl Fn(&QualifiedName) -
             table: node.table.clone(),
             references: settling.graph.links[edge.link].references.clone(),
             query: standing(
+                settling,
                 node,
                 &sql!(
                     "m.link = {} AND m.what IN ('cut', 'redirected') AND {}",
@@ -250,7 +269,7 @@ pub(super) fn checks(settling: &Settling<'_>, reused: &impl Fn(&QualifiedName) -
         lost.push(LostReference {
             table: node.table.clone(),
             references: root.table.clone(),
-            query: standing(node, &gone, &values("t", [tenant]), 1),
+            query: standing(settling, node, &gone, &values("t", [tenant]), 1),
         });
     }
     let mut prepare = prelude();
@@ -259,14 +278,17 @@ pub(super) fn checks(settling: &Settling<'_>, reused: &impl Fn(&QualifiedName) -
 }
 
 /// Changes that still stand, of the kind `which` says: how many, and examples of what was there before.
-fn standing(node: &super::Node, which: &Sql, now: &Sql, columns: usize) -> Sql {
+fn standing(settling: &Settling<'_>, node: &Node, which: &Sql, now: &Sql, columns: usize) -> Sql {
+    let (whose, noted) = whose(settling, node);
     let before = (0..columns).map(|at| sql!("m.before->>{}", at));
     sql!(
         "SELECT count(DISTINCT m.seq), coalesce(array_to_string((array_agg(DISTINCT left(concat_ws(', ', {}), 60)))[1:5], '; '), '')
-FROM bastide.changed AS m JOIN ONLY {} AS t ON {} = m.key WHERE {} AND {} = m.after AND {}",
+FROM bastide.changed AS m JOIN ONLY {} AS t ON {} = m.key AND {} = {} WHERE {} AND {} = m.after AND {}",
         join(before, ", "),
         node.table,
         key(node, "t"),
+        whose,
+        noted,
         pending("m", node),
         now,
         which
@@ -274,7 +296,7 @@ FROM bastide.changed AS m JOIN ONLY {} AS t ON {} = m.key WHERE {} AND {} = m.af
 }
 
 /// The referenced row is in `bastide.held`, and comes back before.
-fn held(parent: &super::Node) -> Sql {
+fn held(parent: &Node) -> Sql {
     sql!(
         "EXISTS (SELECT FROM bastide.held AS h WHERE h.run_id = current_setting('bastide.run')::uuid AND h.restored_at IS NULL
       AND h.relation = {} AND h.key = m.parent)",

@@ -163,12 +163,20 @@ WHERE {} AND m.what = 'moved' AND {} = m.tenant AND {} <> {} AND {}",
         .collect()
 }
 
-/// A row moves once, and a copy stays with the tenant it was made for.
+/// A row moves once, and a copy stays with the tenant it was made for. Of rows without a key that are alike, those that moved
+/// are told from the others by the tenant they have now.
 fn unmoved(settling: &Settling<'_>, n: usize) -> Sql {
     let node = &settling.graph.nodes[n];
+    let (known, noted) = match &node.tenant {
+        Some(tenant) if node.key.is_empty() => {
+            (sql!("({}, {})", key(node, "c"), values("c", [tenant])), sql!("k.key, k.after"))
+        }
+        _ => (key(node, "c"), sql!("k.key")),
+    };
     sql!(
-        "{} NOT IN (SELECT k.key FROM bastide.changed AS k WHERE {} AND k.what IN ('moved', 'made'))",
-        key(node, "c"),
+        "{} NOT IN (SELECT {} FROM bastide.changed AS k WHERE {} AND k.what IN ('moved', 'made'))",
+        known,
+        noted,
         pending("k", node)
     )
 }
