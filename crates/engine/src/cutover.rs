@@ -4,8 +4,11 @@
 use std::time::Instant;
 
 use bastide_catalog::Catalog;
-use bastide_plan::{LinkSurvey, Phase, Plan, Settlement, Step, StepId};
-use bastide_sql::{Sql, join, sql};
+use bastide_plan::{
+    LinkSurvey, Phase, Plan, Settlement, Step, StepId,
+    inference::{Side, joined, layout},
+};
+use bastide_sql::{Sql, sql};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -126,9 +129,10 @@ async fn boundary_holds(
     catalog: &Catalog,
     listener: Listener<'_>,
 ) -> Result<(), EngineError> {
+    let catalog = plan.config.declared.as_foreign_keys(catalog);
     let moves = plan.steps.iter().any(|planned| matches!(planned.step, Step::HoldAside(_)));
     for link in &plan.links {
-        let Some(query) = crossing(plan, catalog, link) else { continue };
+        let Some(query) = crossing(plan, &catalog, link) else { continue };
         let (crossing, rows) = count(guard.client(), &query).await?;
         if crossing == 0 {
             continue;
@@ -161,17 +165,17 @@ fn crossing(plan: &Plan, catalog: &Catalog, link: &LinkSurvey) -> Option<Sql> {
     let (child, parent) = (tenant(&link.table)?, tenant(&link.references)?);
     let table = catalog.table(&link.table)?;
     let key = table.foreign_keys.iter().find(|key| key.name == link.foreign_key)?;
-    let on: Vec<Sql> = key
-        .columns
-        .iter()
-        .zip(&key.referenced_columns)
-        .map(|(from, to)| sql!("c.{} = p.{}", from, to))
-        .collect();
+    let (c, p) = (sql!("c"), sql!("p"));
+    let (own, theirs) = (layout(table), layout(catalog.table(&link.references)?));
+    let on = joined(
+        &Side { alias: &c, columns: &key.columns, layout: &own },
+        &Side { alias: &p, columns: &key.referenced_columns, layout: &theirs },
+    );
     Some(sql!(
         "SELECT (SELECT count(*) FROM {} AS c JOIN {} AS p ON {} WHERE c.{} <> p.{}), (SELECT count(*) FROM {})",
         link.table,
         link.references,
-        join(on, " AND "),
+        on,
         child.name,
         parent.name,
         link.table

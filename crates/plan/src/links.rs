@@ -34,8 +34,9 @@ pub(crate) fn links(
     classification: &Classification,
 ) -> Result<Links, Refusal> {
     let mut links = Links::default();
+    let catalog = config.declared.as_foreign_keys(catalog);
     for link in survey.links.iter().filter(|link| link.crossing > 0) {
-        let offers = offers(catalog, classification, link);
+        let offers = offers(&catalog, classification, link);
         let mut question = ask(link, &offers);
         let copied = copied(classification, &link.references) && question.choices.iter().any(|c| c == COPY);
         if copied {
@@ -147,5 +148,82 @@ fn consequence(link: &LinkSurvey, settlement: Settlement, offers: &[Offer]) -> S
             "at cutover {rows} row(s) of {table}, and what references them, become the tenant's whose row of {parent} they \
              reference"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        DeclaredReference, TableSurvey,
+        fixture::{Fixture, existing, ident, name},
+        plan,
+    };
+
+    fn declared(table: &str, column: &str, references: &str, by: &str) -> DeclaredReference {
+        DeclaredReference {
+            table: name(table),
+            columns: vec![ident(column)],
+            references: name(references),
+            referenced_columns: vec![ident(by)],
+        }
+    }
+
+    /// The question of the one link that crosses.
+    fn asked(foreign_key: &str, declared: &[DeclaredReference]) -> Question {
+        let catalog = Fixture::new()
+            .table("merchants", &["id integer pk"])
+            .table("tickets", &["id integer pk", "merchant_id integer not-null -> merchants"])
+            .table(
+                "orders",
+                &[
+                    "id integer pk",
+                    "merchant_id integer not-null -> merchants",
+                    "ticket integer unique -> tickets",
+                    "seller integer",
+                ],
+            )
+            .table("log", &["id integer pk", "ticket integer", "merchant_id integer -> merchants"])
+            .catalog();
+        let survey = Survey {
+            tenants: 2,
+            tables: [(name("orders"), TableSurvey { rows: 900, had_tenant: 900, ..TableSurvey::default() })]
+                .into(),
+            links: vec![LinkSurvey {
+                table: name("orders"),
+                foreign_key: ident(foreign_key),
+                references: name("tickets"),
+                rows: 900,
+                crossing: 1,
+                samples: vec!["7".to_owned()],
+            }],
+            ..Survey::default()
+        };
+        let mut config = Config { accept_defaults: true, ..existing("merchants") };
+        config.declared.references = declared.to_vec();
+        let plan = plan(&catalog, &survey, &config).unwrap();
+        plan.questions.into_iter().find(|question| question.id.starts_with("link:")).unwrap()
+    }
+
+    #[test]
+    fn a_declared_reference_takes_every_answer_that_a_foreign_key_takes() {
+        let key = asked("orders_ticket_fkey", &[]);
+        assert_eq!(key.choices, ["hold_aside", "cut", "move"]);
+        let seller = asked("seller_declared", &[declared("orders", "seller", "tickets", "id")]);
+        assert_eq!(seller.choices, key.choices);
+    }
+
+    #[test]
+    fn what_a_declared_reference_leads_by_is_changed_by_no_other_answer() {
+        let not_cut = |foreign_key, declared: &[DeclaredReference]| {
+            let question = asked(foreign_key, declared);
+            assert!(!question.choices.contains(&"cut".to_owned()), "{question:?}");
+            let from = question.text.find("Not `cut`").unwrap();
+            question.text[from..].split(". ").next().unwrap().to_owned()
+        };
+        insta::assert_snapshot!(not_cut("orders_ticket_fkey", &[declared("log", "ticket", "orders", "ticket")]), @r#"Not `cut`: public.log references ticket"#);
+        insta::assert_snapshot!(not_cut("orders_ticket_fkey", &[declared("orders", "ticket", "log", "id")]), @r#"Not `cut`: ticket is part of ticket_declared too"#);
+        let two = [declared("orders", "seller", "tickets", "id"), declared("orders", "seller", "log", "id")];
+        insta::assert_snapshot!(not_cut("seller_public_tickets_id_declared", &two), @r#"Not `cut`: seller is part of seller_public_log_id_declared too"#);
     }
 }

@@ -189,7 +189,33 @@ fn redirected(
     for column in &changed {
         free(catalog, table, key, column)?;
     }
+    for (own, theirs) in
+        key.columns.iter().zip(&key.referenced_columns).filter(|(own, _)| changed.contains(own))
+    {
+        holds(catalog, table, own, &key.references, theirs)?;
+    }
     Ok(changed)
+}
+
+/// A copy has a new value, which may be longer than any there was.
+fn holds(
+    catalog: &Catalog,
+    table: &Table,
+    own: &Ident,
+    parent: &QualifiedName,
+    theirs: &Ident,
+) -> Result<(), String> {
+    let kind = |table: &Table, column: &Ident| table.column(column).map(|found| found.type_name.clone());
+    let (Some(ours), Some(made)) = (kind(table, own), catalog.table(parent).and_then(|p| kind(p, theirs)))
+    else {
+        return Err(format!("{own} or {theirs} is not there"));
+    };
+    let size = |kind: &Sql| ["smallint", "integer", "bigint"].iter().position(|name| *name == kind.as_str());
+    let wider = size(&ours).zip(size(&made)).is_some_and(|(ours, made)| ours > made);
+    if ours == made || wider || ours.as_str() == "text" {
+        return Ok(());
+    }
+    Err(format!("{own} is {ours}, which may be too small for a new {theirs} ({made})"))
 }
 
 /// Whether rows of the table can be given to another tenant, with everything below them.

@@ -8,6 +8,7 @@ mod legacy;
 mod real_databases;
 mod refused;
 mod settled;
+mod settled_declared;
 mod shapes;
 mod shop;
 mod there_and_back;

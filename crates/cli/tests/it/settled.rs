@@ -51,7 +51,7 @@ fn answer(bastide: &Bastide, id: &str, word: &str) {
     std::fs::write(&file, format!("{}{word}{}", &text[..open], &text[close..])).unwrap();
 }
 
-fn question(bastide: &Bastide, id: &str) -> String {
+pub(crate) fn question(bastide: &Bastide, id: &str) -> String {
     let text = std::fs::read_to_string(bastide.path().join("plan.toml")).unwrap();
     let at = text.find(&line(id)).unwrap_or_else(|| panic!("no question {id} in\n{text}"));
     text[at..].lines().take(4).collect::<Vec<_>>().join("\n")

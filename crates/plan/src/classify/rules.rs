@@ -46,13 +46,14 @@ pub(super) fn apply(
     root: &TenantRoot,
 ) -> Result<Ruled, Refusal> {
     let families = Families::of(catalog);
+    let referenced = config.declared.as_foreign_keys(catalog);
     let mut rules = Rules {
         personal: personal(catalog, &families),
         usage: family_usage(catalog, &families, usage),
         copyable: families
             .heads()
             .map(|(head, _)| head)
-            .filter(|head| can_copy_all(catalog, head))
+            .filter(|head| can_copy_all(&referenced, head))
             .cloned()
             .collect(),
         edges: edges(catalog, config, &families),

@@ -7,9 +7,10 @@
 mod check;
 mod measured;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use bastide_sql::{Expression, Ident, QualifiedName};
+use bastide_catalog::{Action, Catalog, ForeignKey};
+use bastide_sql::{Expression, Ident, QualifiedName, sql};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{check::check, measured::measured};
@@ -111,11 +112,60 @@ pub struct GivenKey {
     pub tenant: String,
 }
 
-impl DeclaredReference {
-    /// What it is called where a foreign key has its constraint's name.
+impl Declarations {
+    /// The catalog as if the server held every declared reference: for whoever asks what a value leads to, or depends on,
+    /// and never for what is changed in the schema.
     #[must_use]
-    pub fn name(&self) -> Ident {
-        let columns: Vec<&str> = self.columns.iter().map(Ident::as_str).collect();
-        Ident::derived(&columns.join("_"), "_declared")
+    pub fn as_foreign_keys<'a>(&self, catalog: &'a Catalog) -> Cow<'a, Catalog> {
+        let mut catalog = Cow::Borrowed(catalog);
+        for reference in &self.references {
+            if let Some(table) = catalog.to_mut().tables.get_mut(&reference.table) {
+                table.foreign_keys.push(reference.as_foreign_key(self.name_of(reference)));
+            }
+        }
+        catalog
+    }
+
+    /// What a reference is called where a foreign key has its constraint's name: by its columns, and by what they lead to where
+    /// they lead to several tables.
+    #[must_use]
+    pub fn name_of(&self, reference: &DeclaredReference) -> Ident {
+        let of = |reference: &DeclaredReference| joined(&reference.columns);
+        let stem = of(reference);
+        let alike =
+            self.references.iter().filter(|other| other.table == reference.table && of(other) == stem);
+        if alike.count() < 2 {
+            return Ident::derived(&stem, "_declared");
+        }
+        let parent = &reference.references;
+        let by = joined(&reference.referenced_columns);
+        Ident::derived(
+            &format!("{stem}_{}_{}_{by}", parent.schema.as_str(), parent.name.as_str()),
+            "_declared",
+        )
+    }
+}
+
+fn joined(columns: &[Ident]) -> String {
+    columns.iter().map(Ident::as_str).collect::<Vec<_>>().join("_")
+}
+
+impl DeclaredReference {
+    fn as_foreign_key(&self, name: Ident) -> ForeignKey {
+        ForeignKey {
+            name,
+            columns: self.columns.clone(),
+            references: self.references.clone(),
+            referenced_columns: self.referenced_columns.clone(),
+            on_update: Action::NoAction,
+            on_delete: Action::NoAction,
+            on_delete_columns: Vec::new(),
+            match_full: false,
+            deferrable: false,
+            initially_deferred: false,
+            validated: false,
+            inherited: false,
+            definition: sql!("declared"),
+        }
     }
 }

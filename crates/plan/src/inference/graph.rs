@@ -159,7 +159,7 @@ impl Graph {
         for reference in &declared.references {
             let link = Link {
                 table: reference.table.clone(),
-                foreign_key: reference.name(),
+                foreign_key: declared.name_of(reference),
                 references: reference.references.clone(),
                 columns: reference.columns.clone(),
             };
