@@ -1,5 +1,6 @@
 //! The binary, from outside: as its users run it.
 
+mod accepted;
 mod bastide;
 mod declared;
 mod discover;

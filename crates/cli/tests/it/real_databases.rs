@@ -52,6 +52,16 @@ async fn a_root_that_is_no_boundary_is_accepted_in_writing() {
     assert!(std::fs::read_to_string(plan).unwrap().contains(note));
 }
 
+/// Three rentals in four are of another store's film or customer: they are held aside, and come back.
+#[tokio::test]
+async fn a_root_that_is_no_boundary_there_and_back() {
+    let Some((_server, db)) = legacy("sakila").await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("bastide.toml");
+    std::fs::write(&settings, "[answers]\n\"boundary:public.store\" = \"accept\"\n").unwrap();
+    there_and_back(&db, &["--tenant-root", "public.store", "--config", settings.to_str().unwrap()]).await;
+}
+
 #[tokio::test]
 async fn a_food_trader_as_one_tenant() {
     let Some((_server, db)) = legacy("northwind").await else { return };
