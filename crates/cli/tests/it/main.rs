@@ -10,6 +10,7 @@ mod real_databases;
 mod refused;
 mod settled;
 mod settled_declared;
+mod settled_partitions;
 mod shapes;
 mod shop;
 mod there_and_back;
