@@ -4,6 +4,7 @@ mod between_commits;
 mod keys;
 mod kill;
 mod legacy;
+mod lost;
 mod older;
 mod part_way;
 mod public_grants;
