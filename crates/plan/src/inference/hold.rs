@@ -7,7 +7,8 @@ use bastide_sql::{Ident, Literal, QualifiedName, Sql, join, sql};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Edge, Graph, prelude,
+    Edge, Graph,
+    chunks::{Passes, next_chunk},
     render::{Dollar, path_to, relation, search_path},
     rounds::lines,
     row_key,
@@ -17,7 +18,7 @@ use super::{
 pub struct HoldAsideScripts {
     /// One statement that commits as it goes: it runs by itself, outside a transaction. Running it again is harmless.
     pub script: Vec<Sql>,
-    /// Runs in one transaction that begins with [`prelude`].
+    /// Runs in one transaction that begins with [`prelude`](super::prelude).
     pub restore: Vec<Sql>,
     /// Every table the scripts may write, parents before children where they do not go round.
     pub tables: Vec<QualifiedName>,
@@ -31,15 +32,8 @@ pub struct HeldLayout {
     pub columns: Vec<(Ident, TypeName)>,
 }
 
-/// Rows to a transaction: what is locked at any time is a few milliseconds of work.
-const CHUNK: usize = 500;
-
 /// Build `graph` from the catalog as it is at cutover: every scoped table has its tenant column, and its columns are
 /// those that the rows will have when they come back.
-///
-/// Finding the rows reads whole tables, and locks nothing but them against DDL. Each found row then moves by its physical
-/// place and version in a short transaction of its own chunk; one that somebody changes or holds meanwhile is left, and
-/// looked at again in the next pass. The passes end when one finds nothing.
 #[must_use]
 pub fn hold_aside(graph: &Graph) -> HoldAsideScripts {
     let order = parents_first(graph);
@@ -68,46 +62,23 @@ fn passes(graph: &Graph, order: &[usize]) -> Sql {
             create_layout(graph, n, &written(n)),
         ]
     });
-    let mut finding: Vec<Sql> = order.iter().map(|&n| sql!("DELETE FROM {}", found(n))).collect();
-    finding.extend(order.iter().filter_map(|&n| without_tenant(graph, n)));
+    let mut finding: Vec<Sql> = order.iter().filter_map(|&n| without_tenant(graph, n)).collect();
     finding.extend(graph.evidence().filter_map(|(_, edge)| crossing(graph, edge)));
     finding.extend(graph.edges.iter().map(|edge| bereaved(graph, edge)));
     let roots = order.iter().filter(|&&n| graph.nodes[n].root).map(|&n| never_the_root(graph, n));
-    let any = order.iter().map(|&n| sql!("EXISTS (SELECT FROM {})", found(n)));
-    let moves = order.iter().rev().map(|&n| move_chunks(graph, n));
-    let dropped = order.iter().map(|&n| sql!("DROP TABLE {}, {}", found(n), written(n)));
-    sql!(
-        "DECLARE
-  bastide_round integer;
-  bastide_rows bigint;
-  bastide_moved bigint;
-  bastide_since timestamptz;
-  bastide_held double precision := 0;
-BEGIN
-  SET LOCAL search_path = pg_catalog, pg_temp;
-{}  LOOP
-    COMMIT;
-{}{}{}{}    EXIT WHEN NOT ({});
-    bastide_moved := 0;
-{}    IF bastide_moved = 0 THEN
-      RAISE EXCEPTION 'the rows to hold aside are locked or change all the time' USING ERRCODE = '55P03';
-    END IF;
-  END LOOP;
-{}  PERFORM set_config('bastide.held_ms', bastide_held::text, false);
-END",
-        lines(made, "  "),
-        lines(prelude().into_iter().chain([search_path(graph)]), "    "),
-        lines(finding, "    "),
-        followers(graph),
-        lines(roots, "    "),
-        join(any, " OR "),
-        join(moves, ""),
-        lines(dropped, "  ")
-    )
+    Passes {
+        graph,
+        made: made.collect(),
+        found: order.iter().map(|&n| found(n)).collect(),
+        kept: order.iter().map(|&n| written(n)).collect(),
+        find: sql!("{}{}{}", lines(finding, "    "), followers(graph), lines(roots, "    ")),
+        changes: order.iter().rev().map(|&n| (found(n), move_chunk(graph, n))).collect(),
+        busy: "the rows to hold aside are locked or change all the time",
+    }
+    .block()
 }
 
-/// Rows of node `n` that move: `(rid tid, version xid, round int, reason text)`. Place and version together name one
-/// state of one row: a place that is used again has another version.
+/// Rows of node `n` that move: `(rid tid, version xid, round int, reason text)`.
 fn found(n: usize) -> Sql {
     sql!("pg_temp.bastide_h{}", n)
 }
@@ -204,7 +175,7 @@ fn followers(graph: &Graph) -> Sql {
         FROM {} AS h JOIN ONLY {} AS p ON p.ctid = h.rid JOIN ONLY {} AS c ON {}
         WHERE h.round = bastide_round ON CONFLICT (rid) DO NOTHING;
       GET DIAGNOSTICS bastide_rows = ROW_COUNT;
-      bastide_moved := bastide_moved + bastide_rows;
+      bastide_done := bastide_done + bastide_rows;
 ",
             found(edge.child),
             follows(graph, edge),
@@ -215,12 +186,11 @@ fn followers(graph: &Graph) -> Sql {
         )
     });
     sql!(
-        "    bastide_round := 0;
-    LOOP
-      bastide_moved := 0;
-{}      EXIT WHEN bastide_moved = 0;
+        "    DECLARE bastide_round integer := 0; BEGIN LOOP
+      bastide_done := 0;
+{}      EXIT WHEN bastide_done = 0;
       bastide_round := bastide_round + 1;
-    END LOOP;
+    END LOOP; END;
 ",
         join(moves, "")
     )
@@ -240,47 +210,21 @@ fn never_the_root(graph: &Graph, n: usize) -> Sql {
     )
 }
 
-/// What was found moves, one chunk to a transaction.
-fn move_chunks(graph: &Graph, n: usize) -> Sql {
+/// What was found moves.
+fn move_chunk(graph: &Graph, n: usize) -> Sql {
     let node = &graph.nodes[n];
     let t = sql!("t");
     let columns = node.layout.iter().map(|(column, ..)| sql!("t.{}", column));
-    let mut opening = vec![sql!("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")];
-    opening.extend(prelude().into_iter().skip(1));
-    opening.extend([
-        search_path(graph),
-        // Neither the shop's own triggers nor CASCADE may act: every row that has to move is named.
-        sql!("SET LOCAL session_replication_role = replica"),
-        // By place, never by a scan: the rows are locked meanwhile.
-        sql!("SET LOCAL enable_hashjoin = off"),
-        sql!("SET LOCAL enable_mergejoin = off"),
-    ]);
     sql!(
-        "    WHILE EXISTS (SELECT FROM {}) LOOP
-      COMMIT;
-{}      bastide_since := clock_timestamp();
-      WITH chunk AS (
-        DELETE FROM {} WHERE rid = ANY (ARRAY(SELECT f.rid FROM {} AS f ORDER BY f.rid LIMIT {}))
-        RETURNING rid, version, reason
-      ), locked AS MATERIALIZED (
+        "WITH {}, locked AS MATERIALIZED (
         SELECT t.ctid AS rid, {} AS key, {} AS tenant, ROW({})::text AS literal, f.reason
         FROM chunk AS f JOIN ONLY {} AS t ON t.ctid = f.rid AND t.xmin = f.version FOR UPDATE OF t SKIP LOCKED
       ), kept AS (
         INSERT INTO bastide.held (run_id, relation, key, tenant, row, reason)
         SELECT current_setting('bastide.run')::uuid, {}, l.key, l.tenant, l.literal, l.reason FROM locked AS l ORDER BY l.rid
       )
-      DELETE FROM ONLY {} AS t USING locked AS l WHERE t.ctid = l.rid;
-      GET DIAGNOSTICS bastide_rows = ROW_COUNT;
-      bastide_moved := bastide_moved + bastide_rows;
-      COMMIT;
-      bastide_held := greatest(bastide_held, extract(epoch FROM clock_timestamp() - bastide_since) * 1000);
-    END LOOP;
-",
-        found(n),
-        lines(opening, "      "),
-        found(n),
-        found(n),
-        CHUNK,
+      DELETE FROM ONLY {} AS t USING locked AS l WHERE t.ctid = l.rid",
+        next_chunk(&found(n)),
         row_key(&Ident::constant("t"), &node.key, &node.original_columns),
         graph.own(node, &t).unwrap_or_else(|| sql!("NULL::text")),
         join(columns, ", "),

@@ -15,6 +15,7 @@
 //! What the scripts record is keyed by the table that *holds* the row: partitions and inheritance children appear under
 //! their own names in `bastide.rule`, `bastide.assignment` and `bastide.held`.
 
+mod chunks;
 mod components;
 mod confirm;
 mod duplicates;

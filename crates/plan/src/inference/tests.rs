@@ -322,7 +322,7 @@ fn rows_held_aside_leave_children_first_and_return_parents_first() {
     FROM (SELECT (s.r).* FROM (SELECT h.row::pg_temp.bastide_g0 AS r FROM bastide.held AS h WHERE run_id = current_setting('bastide.run')::uuid AND relation = '"public"."customers"' AND restored_at IS NULL ORDER BY h.seq OFFSET 0) AS s) AS p JOIN ONLY "public"."orders" AS c ON c."customer_id" = p."id" WHERE NOT EXISTS (SELECT FROM ONLY "public"."customers" AS q WHERE c."customer_id" = q."id") ON CONFLICT (rid) DO NOTHING;
           INSERT INTO pg_temp.bastide_h0 SELECT c.ctid, c.xmin, bastide_round + 1, 'references a row held aside: public.customers.merchant_id → public.merchants'
           INSERT INTO pg_temp.bastide_h2 SELECT c.ctid, c.xmin, bastide_round + 1, 'references a row held aside: public.orders.customer_id → public.customers'
-          EXIT WHEN bastide_moved = 0;
+          EXIT WHEN bastide_done = 0;
       RAISE EXCEPTION USING MESSAGE = 'a row of the tenant root public.merchants references another tenant''s row, so it cannot be held aside; choose another root', ERRCODE = '23503'; END IF;
         EXIT WHEN NOT (EXISTS (SELECT FROM pg_temp.bastide_h1) OR EXISTS (SELECT FROM pg_temp.bastide_h0) OR EXISTS (SELECT FROM pg_temp.bastide_h2));
         WHILE EXISTS (SELECT FROM pg_temp.bastide_h2) LOOP
@@ -337,7 +337,7 @@ fn rows_held_aside_leave_children_first_and_return_parents_first() {
           COMMIT;
           DELETE FROM ONLY "public"."merchants" AS t USING locked AS l WHERE t.ctid = l.rid;
           COMMIT;
-          RAISE EXCEPTION 'the rows to hold aside are locked or change all the time' USING ERRCODE = '55P03';
+          RAISE EXCEPTION USING MESSAGE = 'the rows to hold aside are locked or change all the time', ERRCODE = '55P03';
     "#);
     insta::assert_snapshot!(text(&scripts.restore), @r#"
     SET LOCAL search_path = pg_catalog, pg_temp;

@@ -1,13 +1,11 @@
 //! Rows that no tenant may keep leave the live tables, with what depends on them, for `bastide.held`.
 
 use bastide_catalog::Catalog;
-use bastide_sql::{LockMode, QualifiedName, Sql, sql};
+use bastide_sql::{QualifiedName, Sql};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Script,
-    inference::{self, HeldLayout},
-};
+use super::rows;
+use crate::{Script, inference::HeldLayout};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldAside {
@@ -31,19 +29,12 @@ impl HoldAside {
         "hold aside the rows that no tenant may keep".to_owned()
     }
 
-    /// Only the rows that move are locked, and a chunk at a time.
     pub(super) fn forward(&self) -> Script {
-        Script::autocommit(LockMode::RowExclusive, self.tables.clone(), self.script.clone())
+        rows::change(&self.tables, &self.script)
     }
 
-    /// Others may read meanwhile, nobody may write. Triggers stay asleep: they would note rows that come back as new.
     pub(super) fn inverse(&self) -> Script {
-        let mut prelude = inference::prelude();
-        prelude.push(sql!("SET LOCAL session_replication_role = replica"));
-        Script {
-            prelude,
-            ..Script::transaction(LockMode::ShareRowExclusive, self.tables.clone(), self.restore.clone())
-        }
+        rows::put_back(&self.tables, &self.restore)
     }
 
     /// Rows are not part of a snapshot.
@@ -52,6 +43,8 @@ impl HoldAside {
 
 #[cfg(test)]
 mod tests {
+    use bastide_sql::sql;
+
     use super::*;
     use crate::steps::{
         Step,

@@ -9,6 +9,7 @@ mod context;
 mod family;
 mod indexes;
 mod readers;
+mod rows;
 mod session;
 #[cfg(test)]
 mod trial;

@@ -1,13 +1,11 @@
 //! Links that cross are settled as the operator answered, before what still crosses is held aside.
 
 use bastide_catalog::Catalog;
-use bastide_sql::{LockMode, QualifiedName, Sql, sql};
+use bastide_sql::{QualifiedName, Sql};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Script, Settlement,
-    inference::{self, SettleChecks},
-};
+use super::rows;
+use crate::{Script, Settlement, inference::SettleChecks};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettleLinks {
@@ -32,20 +30,12 @@ impl SettleLinks {
         format!("settle the links that cross: {}", links.join(", "))
     }
 
-    /// Only the rows that change are locked, and a chunk at a time.
     pub(super) fn forward(&self) -> Script {
-        Script::autocommit(LockMode::RowExclusive, self.tables.clone(), self.script.clone())
+        rows::change(&self.tables, &self.script)
     }
 
-    /// Others may read meanwhile, nobody may write: whoever references a copy is led back to its original. Triggers stay
-    /// asleep.
     pub(super) fn inverse(&self) -> Script {
-        let mut prelude = inference::prelude();
-        prelude.push(sql!("SET LOCAL session_replication_role = replica"));
-        Script {
-            prelude,
-            ..Script::transaction(LockMode::ShareRowExclusive, self.tables.clone(), self.restore.clone())
-        }
+        rows::put_back(&self.tables, &self.restore)
     }
 
     /// Rows are not part of a snapshot.

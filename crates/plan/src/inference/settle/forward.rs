@@ -1,9 +1,12 @@
-//! Finding what crosses, and changing it, a chunk to a transaction.
+//! Finding what crosses, and what becomes of it.
 
 use bastide_sql::{Ident, Literal, Sql, join, sql};
 
-use super::{CHUNK, Fresh, Settling, is_named, key, mark, pending, prelude, relation, search_path, values};
-use crate::inference::rounds::lines;
+use super::{Fresh, Settling, is_named, key, mark, pending, relation, values};
+use crate::inference::{
+    chunks::{Passes, any, next_chunk},
+    rounds::lines,
+};
 
 /// Rows of node `n` that move: `(rid tid, version xid, target text, link text, reason text)`.
 fn moving(n: usize) -> Sql {
@@ -52,64 +55,26 @@ pub(super) fn passes(settling: &Settling<'_>) -> Sql {
     let mut others: Vec<Sql> = settling.copies.iter().map(|(e, _)| find_wanted(settling, *e)).collect();
     others.extend(settling.copies.iter().map(|(e, _)| find_redirected(settling, *e)));
     others.extend(settling.cuts.iter().map(|(e, _)| find_cut(settling, *e)));
-    let some = |tables: &[Sql]| {
-        let some = tables.iter().map(|table| sql!("EXISTS (SELECT FROM {})", table));
-        if tables.is_empty() { sql!("false") } else { sql!("{}", join(some, " OR ")) }
-    };
     let moving_tables: Vec<Sql> = movable.iter().map(|&n| moving(n)).collect();
-    let mut chunks: Vec<Sql> =
-        movable.iter().map(|&n| chunked(settling, &moving(n), &move_chunk(settling, n))).collect();
-    chunks.extend(
-        copied.iter().map(|(n, fresh)| chunked(settling, &wanted(*n), &copy_chunk(settling, *n, fresh))),
-    );
-    chunks.extend(
-        settling
-            .copies
-            .iter()
-            .map(|(e, fresh)| chunked(settling, &changing(*e), &redirect_chunk(settling, *e, fresh))),
-    );
-    chunks.extend(
-        settling
-            .cuts
-            .iter()
-            .map(|(e, columns)| chunked(settling, &changing(*e), &cut_chunk(settling, *e, columns))),
-    );
-    let empty = tables.iter().map(|table| sql!("DELETE FROM {}", table));
-    let dropped = tables.iter().map(|table| sql!("DROP TABLE {}", table));
-    // Found by whole tables, which are hashed: what was changed so far has no statistics.
-    let opening =
-        prelude().into_iter().chain([search_path(settling.graph), sql!("SET LOCAL enable_nestloop = off")]);
-    sql!(
-        "DECLARE
-  bastide_rows bigint;
-  bastide_done bigint;
-  bastide_since timestamptz;
-  bastide_held double precision := 0;
-BEGIN
-  SET LOCAL search_path = pg_catalog, pg_temp;
-{}  LOOP
-    COMMIT;
-{}{}{}    IF NOT ({}) THEN
+    let mut changes: Vec<(Sql, Sql)> =
+        movable.iter().map(|&n| (moving(n), move_chunk(settling, n))).collect();
+    changes.extend(copied.iter().map(|(n, fresh)| (wanted(*n), copy_chunk(settling, *n, fresh))));
+    changes
+        .extend(settling.copies.iter().map(|(e, fresh)| (changing(*e), redirect_chunk(settling, *e, fresh))));
+    changes.extend(settling.cuts.iter().map(|(e, columns)| (changing(*e), cut_chunk(settling, *e, columns))));
+    let find = sql!(
+        // Found by whole tables, which are hashed: what was changed so far has no statistics.
+        "    SET LOCAL enable_nestloop = off;
+{}    IF NOT ({}) THEN
       NULL;
 {}    END IF;
-    EXIT WHEN NOT ({});
-    bastide_done := 0;
-{}    IF bastide_done = 0 THEN
-      RAISE EXCEPTION 'the rows whose links cross are locked or change all the time' USING ERRCODE = '55P03';
-    END IF;
-  END LOOP;
-{}  PERFORM set_config('bastide.held_ms', bastide_held::text, false);
-END",
-        lines(made, "  "),
-        lines(opening, "    "),
-        lines(empty, "    "),
+",
         lines(moves, "    "),
-        some(&moving_tables),
-        lines(others, "      "),
-        some(&tables),
-        join(chunks, ""),
-        lines(dropped, "  ")
-    )
+        any(&moving_tables),
+        lines(others, "      ")
+    );
+    let busy = "the rows whose links cross are locked or change all the time";
+    Passes { graph: settling.graph, made, found: tables, kept: Vec::new(), find, changes, busy }.block()
 }
 
 /// What a move is settled by: the row's own reference.
@@ -256,47 +221,6 @@ fn find_cut(settling: &Settling<'_>, e: usize) -> Sql {
     )
 }
 
-/// A statement again and again, each time in a short transaction, until the rows found are through.
-fn chunked(settling: &Settling<'_>, found: &Sql, change: &Sql) -> Sql {
-    let mut opening = vec![sql!("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")];
-    opening.extend(prelude().into_iter().skip(1));
-    opening.extend([
-        search_path(settling.graph),
-        // Neither the shop's own triggers nor CASCADE may act: every row that has to change is named.
-        sql!("SET LOCAL session_replication_role = replica"),
-        // By place or by key, never by a scan: the rows are locked meanwhile.
-        sql!("SET LOCAL enable_hashjoin = off"),
-        sql!("SET LOCAL enable_mergejoin = off"),
-    ]);
-    sql!(
-        "    WHILE EXISTS (SELECT FROM {}) LOOP
-      COMMIT;
-{}      bastide_since := clock_timestamp();
-      {};
-      GET DIAGNOSTICS bastide_rows = ROW_COUNT;
-      bastide_done := bastide_done + bastide_rows;
-      COMMIT;
-      bastide_held := greatest(bastide_held, extract(epoch FROM clock_timestamp() - bastide_since) * 1000);
-    END LOOP;
-",
-        found,
-        lines(opening, "      "),
-        change
-    )
-}
-
-/// The next rows found, taken out of the table they were found in.
-fn chunk(found: &Sql) -> Sql {
-    sql!(
-        "chunk AS (
-        DELETE FROM {} WHERE rid = ANY (ARRAY(SELECT DISTINCT f.rid FROM {} AS f ORDER BY f.rid LIMIT {})) RETURNING *
-      )",
-        found,
-        found,
-        CHUNK
-    )
-}
-
 fn move_chunk(settling: &Settling<'_>, n: usize) -> Sql {
     let node = &settling.graph.nodes[n];
     // Rows that move have a tenant column: `movable` starts from edges whose ends do.
@@ -312,7 +236,7 @@ fn move_chunk(settling: &Settling<'_>, n: usize) -> Sql {
       )
       INSERT INTO bastide.changed (run_id, relation, key, what, link, before, after, tenant, reason)
       SELECT current_setting('bastide.run')::uuid, {}, c.key, 'moved', c.link, c.before, c.after, c.tenant, c.reason FROM changed AS c",
-        chunk(&moving(n)),
+        next_chunk(&moving(n)),
         values("t", [tenant]),
         settling.own(node, "t"),
         node.table,
@@ -356,7 +280,7 @@ fn copy_chunk(settling: &Settling<'_>, n: usize, fresh: &Fresh) -> Sql {
       INSERT INTO bastide.changed (run_id, relation, key, what, link, before, after, tenant, reason)
       SELECT current_setting('bastide.run')::uuid, {}, m.key, 'made', f.link, f.source, jsonb_build_array(m.mark), f.tenant, {}
       FROM fresh AS f JOIN ONLY {} AS p ON p.ctid = f.rid JOIN made AS m ON m.key = jsonb_build_array({})",
-        chunk(&wanted(n)),
+        next_chunk(&wanted(n)),
         key(node, "p"),
         node.table,
         join(anew, ""),
@@ -401,7 +325,7 @@ fn reference_chunk(settling: &Settling<'_>, e: usize, what: &'static str, set: &
       )
       INSERT INTO bastide.changed (run_id, relation, key, what, link, before, after, parent, tenant, reason)
       SELECT current_setting('bastide.run')::uuid, {}, c.key, {}, {}, c.before, c.after, c.parent, c.tenant, {} FROM changed AS c",
-        chunk(&changing(e)),
+        next_chunk(&changing(e)),
         values("t", &edge.columns),
         settling.own(node, "t"),
         node.table,

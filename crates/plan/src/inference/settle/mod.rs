@@ -66,9 +66,6 @@ pub struct LostReference {
     pub query: Sql,
 }
 
-/// Rows to a transaction: what is locked at any time is a few milliseconds of work.
-const CHUNK: usize = 500;
-
 /// Build `graph` from the catalog as it is at cutover. `reused`: whether a table's tenant column was there before the run;
 /// an added one takes the moves with it when it goes.
 #[must_use]
