@@ -241,6 +241,9 @@ pub(crate) enum Legacy {
         /// Nobody wrote since the run began: totals that differ from those before are a failure.
         #[arg(long)]
         exact: bool,
+        /// Where the page goes [default: <state-dir>/reports/<run>.rows.html].
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
     },
     /// Undo the upgrade, exactly.
     Rollback {

@@ -30,6 +30,10 @@ impl StateDir {
         self.0.join("reports").join("discovery.html")
     }
 
+    pub(crate) fn rows_file(&self, run: &str) -> PathBuf {
+        self.0.join("reports").join(format!("{run}.rows.html"))
+    }
+
     pub(crate) fn report_file(&self, run: Uuid) -> PathBuf {
         self.0.join("reports").join(format!("{run}.html"))
     }

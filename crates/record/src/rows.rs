@@ -1,10 +1,19 @@
 //! What `legacy validate` says of the rows: every check, every table it looked at, and what came of it.
 
+use bastide_sql::Ident;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowsVerdict {
     pub run: String,
+    pub bastide: String,
+    pub database: Ident,
+    pub server_version: u32,
+    #[serde(with = "time::serde::rfc3339")]
+    pub taken_at: OffsetDateTime,
+    /// Totals that differ from those before were a failure.
+    pub exact: bool,
     pub checks: Vec<RowsCheck>,
 }
 
@@ -70,10 +79,19 @@ impl RowsVerdict {
         })
     }
 
+    /// The gravest state of any check; one that looked at nothing says nothing beside others.
+    #[must_use]
+    pub fn state(&self) -> CheckState {
+        let any = |state| self.checks.iter().any(|check| check.state() == state);
+        [CheckState::Failed, CheckState::PendingCutover, CheckState::Passed]
+            .into_iter()
+            .find(|state| any(*state))
+            .unwrap_or(CheckState::NothingToCheck)
+    }
+
     /// Nothing failed, and something was really looked at.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.failures().next().is_none()
-            && self.checks.iter().any(|check| check.state() != CheckState::NothingToCheck)
+        matches!(self.state(), CheckState::Passed | CheckState::PendingCutover)
     }
 }

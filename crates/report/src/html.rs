@@ -4,9 +4,11 @@ mod discovery;
 mod found;
 mod integrity;
 mod proof;
+mod rows;
 mod work;
 
 pub use discovery::discovery_html;
+pub use rows::rows_html;
 
 use bastide_record::RunState;
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};

@@ -16,7 +16,7 @@ use bastide_record::{RunRecord, StepRecord, Verdict};
 use serde::Serialize;
 
 pub use discovery_text::discovery;
-pub use html::{discovery_html, html};
+pub use html::{discovery_html, html, rows_html};
 pub use plan_text::{open_questions, plan};
 pub use rows_text::rows;
 pub use summary::Summary;

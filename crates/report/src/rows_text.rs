@@ -50,29 +50,19 @@ pub fn rows(verdict: &RowsVerdict) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bastide_record::{Looked, LookedState, RowsCheck, RowsVerdict};
+    use bastide_record::LookedState;
 
-    fn check(id: &str, looked: Vec<Looked>) -> RowsCheck {
-        RowsCheck { id: id.to_owned(), claim: "all is well".to_owned(), looked }
-    }
-
-    fn looked(state: LookedState, rows: u64, message: &str) -> Looked {
-        let samples = if state == LookedState::Failed { vec!["7".to_owned()] } else { Vec::new() };
-        Looked { object: "public.orders".to_owned(), state, rows, message: message.to_owned(), samples }
-    }
+    use crate::sample::{check, looked, rows};
 
     #[test]
     fn each_check_says_what_it_saw() {
-        let verdict = RowsVerdict {
-            run: "r".to_owned(),
-            checks: vec![
-                check("tenants", vec![looked(LookedState::Failed, 1200, "1 rows have no tenant")]),
-                check("links", vec![looked(LookedState::PendingCutover, 3, "2 cross")]),
-                check("sums", vec![looked(LookedState::Changed, 3, "rows were written since")]),
-                check("keys", Vec::new()),
-                check("evidence", vec![looked(LookedState::Held, 0, "")]),
-            ],
-        };
+        let verdict = rows(vec![
+            check("tenants", vec![looked(LookedState::Failed, 1200, "1 rows have no tenant")]),
+            check("links", vec![looked(LookedState::PendingCutover, 3, "2 cross")]),
+            check("sums", vec![looked(LookedState::Changed, 3, "rows were written since")]),
+            check("keys", Vec::new()),
+            check("evidence", vec![looked(LookedState::Held, 0, "")]),
+        ]);
         insta::assert_snapshot!(super::rows(&verdict), @r"
         tenants   FAILS: all is well (1 object looked at, 1,200 rows)
                   FAILED public.orders: 1 rows have no tenant
@@ -89,10 +79,7 @@ mod tests {
 
     #[test]
     fn looking_at_nothing_proves_nothing() {
-        let verdict = RowsVerdict {
-            run: "r".to_owned(),
-            checks: vec![check("tenants", vec![looked(LookedState::Held, 0, "")])],
-        };
+        let verdict = rows(vec![check("tenants", vec![looked(LookedState::Held, 0, "")])]);
         assert!(!verdict.holds());
         assert!(super::rows(&verdict).contains("proves nothing"));
     }

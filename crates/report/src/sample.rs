@@ -8,8 +8,9 @@ use bastide_plan::{
 };
 use bastide_record::{
     CategoryFound, CategoryOfTable, Count, DISCOVERY_FORMAT, DiscoveredDatabase, Discovery, Finding,
-    FoundClass, Integrity, Limits, NotLookedAt, Outcome, PhaseRecord, Probe, RunRecord, RunState, Severity,
-    StepRecord, StepState, Strength, SuggestedReference, TableFound, Tenants, Unmeasured, Verdict,
+    FoundClass, Integrity, Limits, Looked, LookedState, NotLookedAt, Outcome, PhaseRecord, Probe, RowsCheck,
+    RowsVerdict, RunRecord, RunState, Severity, StepRecord, StepState, Strength, SuggestedReference,
+    TableFound, Tenants, Unmeasured, Verdict,
 };
 use bastide_sql::{Ident, LockMode, QualifiedName, Sql};
 use time::OffsetDateTime;
@@ -296,4 +297,25 @@ pub(crate) fn discovery() -> Discovery {
             ..Integrity::default()
         },
     }
+}
+
+pub(crate) fn rows(checks: Vec<RowsCheck>) -> RowsVerdict {
+    RowsVerdict {
+        run: "r".to_owned(),
+        bastide: "0.1.0".to_owned(),
+        database: Ident::constant("shop"),
+        server_version: 150_018,
+        taken_at: OffsetDateTime::UNIX_EPOCH,
+        exact: false,
+        checks,
+    }
+}
+
+pub(crate) fn check(id: &str, looked: Vec<Looked>) -> RowsCheck {
+    RowsCheck { id: id.to_owned(), claim: "all is well".to_owned(), looked }
+}
+
+pub(crate) fn looked(state: LookedState, rows: u64, message: &str) -> Looked {
+    let samples = if state == LookedState::Failed { vec!["7".to_owned()] } else { Vec::new() };
+    Looked { object: "public.orders".to_owned(), state, rows, message: message.to_owned(), samples }
 }

@@ -76,6 +76,10 @@ async fn what_is_broken_is_found_by_its_own_check() {
     {
         assert!(text.contains(line), "{line} is missing in:\n{text}");
     }
+    let verdict = bastide.run(&["legacy", "validate", "--format", "json"]).json();
+    let run = verdict["run"].as_str().unwrap();
+    let page = std::fs::read_to_string(bastide.path().join(format!("reports/{run}.rows.html"))).unwrap();
+    assert!(page.contains("The rows are as they should be.") && !page.contains("What fails"));
 
     // Each broken, found, and mended.
     let broken = [
@@ -102,7 +106,9 @@ async fn what_is_broken_is_found_by_its_own_check() {
     ];
     for (breaks, mends, found) in broken {
         behind_our_back(&db, breaks).await;
-        assert_eq!(fails(&bastide, &[]), found, "{breaks}");
+        let page = bastide.path().join("rows.html");
+        assert_eq!(fails(&bastide, &["--html", page.to_str().unwrap()]), found, "{breaks}");
+        assert!(std::fs::read_to_string(&page).unwrap().contains("What fails"), "{breaks}");
         behind_our_back(&db, mends).await;
         assert_eq!(fails(&bastide, &["--exact"]), "", "{mends}");
     }

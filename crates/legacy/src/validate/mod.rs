@@ -59,6 +59,7 @@ pub async fn validate(
     progress: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<RowsVerdict, SurveyError> {
     let what = "begin to validate";
+    let taken_at = time::OffsetDateTime::now_utc();
     let transaction = client.transaction().await.map_err(SurveyError::during(what))?;
     let graph = graph(catalog, upgrade.plan);
     let eye = Eye { transaction, graph, catalog, upgrade };
@@ -88,7 +89,15 @@ pub async fn validate(
         evidence::check(&eye).await?,
     );
     eye.transaction.rollback().await.map_err(SurveyError::during("end the validation"))?;
-    Ok(RowsVerdict { run: upgrade.run.clone(), checks })
+    Ok(RowsVerdict {
+        run: upgrade.run.clone(),
+        bastide: env!("CARGO_PKG_VERSION").to_owned(),
+        database: catalog.server.database.clone(),
+        server_version: catalog.server.version,
+        taken_at,
+        exact: upgrade.exact,
+        checks,
+    })
 }
 
 fn graph(catalog: &Catalog, plan: &Plan) -> Graph {

@@ -20,7 +20,7 @@ pub(crate) async fn run(context: &Context, command: Legacy) -> anyhow::Result<Ex
             let how = upgrade::How { dry_run, on_failure, verify_backup, no_backup, yes };
             upgrade::run(context, &planning, plan, how).await
         }
-        Legacy::Validate { run, exact } => validate::run(context, &run, exact).await,
+        Legacy::Validate { run, exact, html } => validate::run(context, &run, exact, html).await,
         Legacy::Rollback { run, yes } => rls::rollback(context, &run, None, yes).await,
     }
 }
