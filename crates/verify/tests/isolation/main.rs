@@ -1,10 +1,12 @@
 //! The whole of verification on a real server: a sound database holds, each way of spoiling it is caught, and harmless
 //! changes are not mistaken for one.
 
+mod kept;
 mod spoilt;
 
 use bastide_connect::Target;
-use bastide_sql::Ident;
+use bastide_plan::{Step, steps::CreateContext};
+use bastide_sql::{Ident, sql};
 use bastide_testkit::{Database, Server};
 use bastide_verify::{App, Finding, Options, Outcome, Probe, Verdict, verify};
 
@@ -20,6 +22,10 @@ async fn sound() -> (Server, Database) {
     )
     .await;
     db.execute(include_str!("../../../engine/src/schema.sql")).await;
+    let context = Step::CreateContext(CreateContext { root_type: sql!("uuid") }).forward();
+    for statement in context.statements {
+        db.execute(statement.as_str()).await;
+    }
     db.execute(include_str!("sound.sql")).await;
     (server, db)
 }

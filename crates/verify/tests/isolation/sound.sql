@@ -1,16 +1,4 @@
 -- A small shop, isolated as a run that was cut over leaves it.
-CREATE FUNCTION bastide.set_tenant(v text) RETURNS void LANGUAGE sql VOLATILE
-BEGIN ATOMIC
-    SELECT pg_catalog.set_config('bastide.tenant', COALESCE((NULLIF(v, '')::uuid)::text, ''), true);
-END;
-CREATE FUNCTION bastide.current_tenant() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
-RETURN NULLIF(pg_catalog.current_setting('bastide.tenant', true), '');
-CREATE VIEW bastide.scoped_tables AS SELECT schema, "table", tenant_column, run_id FROM bastide.scope;
-ALTER FUNCTION bastide.set_tenant(text) OWNER TO bastide_owner;
-ALTER FUNCTION bastide.current_tenant() OWNER TO bastide_owner;
-ALTER VIEW bastide.scoped_tables OWNER TO bastide_owner;
-GRANT SELECT ON bastide.scoped_tables TO PUBLIC;
-
 ALTER SCHEMA public OWNER TO shop;
 GRANT USAGE ON SCHEMA public TO bastide_app;
 SET ROLE shop;

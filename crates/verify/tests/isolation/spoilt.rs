@@ -302,8 +302,6 @@ const BREACHES: &[Breach] = &[
         "GRANT SELECT (what) ON secrets TO bastide_app",
     ),
     breach("shared table writable", "BST-045", "public.countries", false, "GRANT UPDATE (name) ON countries TO bastide_app"),
-    breach("assignments readable", "BST-047", "bastide.assignment", true, "GRANT SELECT ON bastide.assignment TO PUBLIC"),
-    breach("packed assignments readable", "BST-047", "bastide.assigned", true, "GRANT SELECT ON bastide.assigned TO PUBLIC"),
     breach(
         "a foreign table",
         "BST-048",
