@@ -5,7 +5,7 @@ use bastide_sql::{Ident, QualifiedName};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::Integrity;
+use crate::{Integrity, Roots};
 
 /// Bumped when a reader of the JSON could misread it.
 pub const DISCOVERY_FORMAT: u32 = 1;
@@ -22,6 +22,9 @@ pub struct Discovery {
     pub limits: Limits,
     /// `None` when none was named, or the one named cannot be one (see `obstacles`).
     pub root: Option<TenantRoot>,
+    /// Other tables, measured as the root; only where none was named, or the one named cannot be one or is no boundary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_roots: Option<Roots>,
     /// Rows of the root.
     pub tenants: Option<u64>,
     /// Why `plan` would refuse this database as it is, each with what to type next.

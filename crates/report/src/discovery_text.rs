@@ -14,6 +14,7 @@ use crate::{numbers, plan_text::open_questions, text::aligned};
 #[must_use]
 pub fn discovery(found: &Discovery) -> String {
     let mut out = aligned(&summary(found));
+    section(&mut out, "tables that could be the tenant root", &other_roots(found));
     section(&mut out, "tables", &tables(found));
     section(&mut out, "learnt through", &evidence(found));
     section(&mut out, "links that join two tenants", &links(found));
@@ -87,6 +88,47 @@ pub(crate) fn tenants(found: &Discovery) -> String {
         (Some(root), None) => format!("the rows of {} ({} {})", root.table, root.key, root.key_type),
         (None, _) => "unknown: name their table with --tenant-root schema.table".to_owned(),
     }
+}
+
+fn other_roots(found: &Discovery) -> Vec<Vec<Cell>> {
+    let Some(roots) = &found.other_roots else { return Vec::new() };
+    if roots.measured.is_empty() && roots.unmeasured.is_empty() {
+        let none = "none: no table with a key has others below it; `--new-tenant-root NAME` makes one";
+        return vec![vec![Cell::left(none)]];
+    }
+    let mut lines = vec![vec![
+        Cell::left("table"),
+        Cell::left("boundary"),
+        Cell::right("tenants"),
+        Cell::right("with rows"),
+        Cell::right("largest"),
+        Cell::right("tables"),
+        Cell::right("rows"),
+        Cell::right("no tenant"),
+        Cell::left("because"),
+    ]];
+    for root in &roots.measured {
+        let number = |n| Cell::right(&numbers::count(n));
+        lines.push(vec![
+            Cell::left(&root.root.to_string()),
+            Cell::left(if root.boundary { "yes" } else { "no" }),
+            number(root.tenants),
+            number(root.tenants_with_rows),
+            Cell::right(&numbers::percent(root.largest_percent)),
+            number(root.tables_scoped),
+            number(root.rows_scoped),
+            number(root.conflicting + root.unreachable),
+            Cell::left(&root.because),
+        ]);
+    }
+    for root in &roots.unmeasured {
+        lines.push(vec![
+            Cell::left(&root.root.to_string()),
+            Cell::left("unknown"),
+            Cell::left(&format!("not measured ({})", root.why)),
+        ]);
+    }
+    lines
 }
 
 fn classes(found: &Discovery) -> String {
@@ -448,6 +490,13 @@ database  shop on PostgreSQL 15, read as reader in 3.2 s; nothing was changed
    links  3 of 1,900 references join two tenants
 obstacle  public.shops is not a tenant boundary
     note  public.daily is not granted
+
+tables that could be the tenant root
+
+  table                               boundary  tenants  with rows  largest  tables   rows  no tenant  because
+  public.customers                    yes            59         58   12.5 %       2  2,652          7  no reference crosses; 3 more tables have to be asked about
+  public.branches                     no             59         58   12.5 %       2  2,652          7  810 of 2,000 rows of public.orders cross by orders_friend_fkey
+  public."<script>alert(1)</script>"  unknown   not measured (no time was left)
 
 tables
 

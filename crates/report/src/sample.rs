@@ -8,9 +8,9 @@ use bastide_plan::{
 };
 use bastide_record::{
     CategoryFound, CategoryOfTable, Count, DISCOVERY_FORMAT, DiscoveredDatabase, Discovery, Finding,
-    FoundClass, Integrity, Limits, Looked, LookedState, NotLookedAt, Outcome, PhaseRecord, Probe, RowsCheck,
-    RowsVerdict, RunRecord, RunState, Severity, StepRecord, StepState, Strength, SuggestedReference,
-    TableFound, Tenants, Unmeasured, Verdict,
+    FoundClass, Integrity, Limits, Looked, LookedState, NotLookedAt, Outcome, PhaseRecord, Probe,
+    RootFigures, Roots, RowsCheck, RowsVerdict, RunRecord, RunState, Severity, StepRecord, StepState,
+    Strength, SuggestedReference, TableFound, Tenants, Unmeasured, UnmeasuredRoot, Verdict, WorstLink,
 };
 use bastide_sql::{Ident, LockMode, QualifiedName, Sql};
 use time::OffsetDateTime;
@@ -224,6 +224,7 @@ pub(crate) fn discovery() -> Discovery {
         },
         limits: Limits::default(),
         root: Some(plan.root),
+        other_roots: Some(roots()),
         tenants: Some(2),
         obstacles: vec!["public.shops is not a tenant boundary".to_owned()],
         tenants_not_counted: None,
@@ -296,6 +297,38 @@ pub(crate) fn discovery() -> Discovery {
             }],
             ..Integrity::default()
         },
+    }
+}
+
+/// One that is a boundary, one that is none, and one that time did not suffice for.
+fn roots() -> Roots {
+    let figures = |table: &str, crossing, boundary, because: &str| RootFigures {
+        root: name(table),
+        tenants: 59,
+        tenants_with_rows: 58,
+        largest_percent: 12.5,
+        tables_scoped: 2,
+        tables_unclear: 3,
+        rows_scoped: 2652,
+        conflicting: 1,
+        unreachable: 6,
+        rows_in_all: 15_600,
+        worst_link: (crossing > 0).then(|| WorstLink {
+            table: name("orders"),
+            foreign_key: Ident::constant("orders_friend_fkey"),
+            references: name("customers"),
+            crossing,
+            table_rows: 2000,
+        }),
+        boundary,
+        because: because.to_owned(),
+    };
+    Roots {
+        measured: vec![
+            figures("customers", 0, true, "no reference crosses; 3 more tables have to be asked about"),
+            figures("branches", 810, false, "810 of 2,000 rows of public.orders cross by orders_friend_fkey"),
+        ],
+        unmeasured: vec![UnmeasuredRoot { root: name(HOSTILE), why: "no time was left".to_owned() }],
     }
 }
 

@@ -131,6 +131,10 @@ async fn a_root_that_is_none_stops_nothing() {
     let bastide = Bastide::on(db.url());
     let found = discover(&bastide, &[]).expect(0).json();
     assert_eq!(found["root"], Value::Null);
+    // Whoever named none is shown which could be one.
+    let roots = found["other_roots"]["measured"].as_array().unwrap();
+    assert_eq!((&roots[0]["root"], &roots[0]["boundary"]), (&"public.merchants".into(), &true.into()));
+    assert_eq!((&roots[0]["tenants"], &roots[0]["rows_scoped"]), (&3.into(), &510.into()));
     assert_eq!(table(&found, "public.customers")["rows"]["rows"], 100);
     assert_eq!(category(&found, "test", "public.customers"), (10.into(), Value::Null, Value::Null));
     for (root, says) in [("public.keyless", "no key of one column"), ("public.merchant", "public.merchants")]
@@ -303,6 +307,11 @@ async fn a_real_one() {
     let bastide = Bastide::on(db.url());
     let found = discover(&bastide, &["--tenant-root", "public.store"]).expect(1).json();
     assert!(found["obstacles"][0].as_str().unwrap().contains("boundary"), "{}", found["obstacles"]);
+    let others = &found["other_roots"];
+    let is = |root: &str| others["measured"].as_array().unwrap().iter().find(|m| m["root"] == root).unwrap();
+    assert_eq!((&is("public.film")["boundary"], &is("public.film")["tenants"]), (&true.into(), &1000.into()));
+    assert_eq!(is("public.staff")["boundary"], false);
+    assert_eq!(others["unmeasured"][0]["why"], "only 6 are measured");
     let rental = table(&found, "public.rental");
     assert_eq!((&rental["class"], &rental["rows"]["rows"]), (&"scoped".into(), &16_044.into()));
     let inactive = db.query_one_text("SELECT count(*) FROM customer WHERE active = 0").await;

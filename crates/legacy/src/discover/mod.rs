@@ -1,10 +1,11 @@
 //! Discovery: everything that can be said of whose rows are, before anything is planned, and also where no plan can be made.
 //!
-//! One transaction with one snapshot, rolled back. Inference needs temporary tables; from the moment they are made the
+//! One transaction with one snapshot, rolled back (other roots are tried after it, each in one of its own). Inference needs temporary tables; from the moment they are made the
 //! transaction is READ ONLY, so nothing that a view, a function or a declared expression does can write. What takes too
 //! long, may not be read or is locked is left out by name: nothing is ever counted in part.
 
 mod barred;
+mod candidates;
 mod categories;
 mod shape;
 mod tables;
@@ -84,10 +85,21 @@ pub async fn discover(
     // A sample of keys is the same each time.
     reading.execute(&sql!("SET LOCAL synchronize_seqscans = off"), "begin the discovery").await?;
     categories::check(&mut reading, catalog, &categories).await?;
-    let mut found = look(&mut reading, catalog, asked, &categories, until, progress).await?;
+    let Look { mut found, other_roots } =
+        look(&mut reading, catalog, asked, &categories, until, progress).await?;
     reading.rollback("end the discovery").await?;
+    if other_roots {
+        found.other_roots =
+            Some(candidates::measure(client, catalog, asked, until.deadline(), progress).await);
+    }
     found.seconds = began.elapsed().as_secs_f64();
     Ok(found)
+}
+
+/// What one look showed, and whether other roots are worth another.
+struct Look {
+    found: Discovery,
+    other_roots: bool,
 }
 
 async fn look(
@@ -97,7 +109,7 @@ async fn look(
     categories: &[TableCategory],
     until: Until,
     progress: Progress<'_>,
-) -> Result<Discovery, SurveyError> {
+) -> Result<Look, SurveyError> {
     progress("looking which tables may be read");
     let barred = barred::barred(reading, catalog, asked).await?;
     // What follows is worth something without tenants, too: they may not use up all the time.
@@ -105,6 +117,7 @@ async fn look(
     progress("classifying tables");
     let mut shape = shape::shape(reading, catalog, asked, &barred, progress).await?;
     let inferred = infer(reading, catalog, &mut shape, progress).await?;
+    let mut other_roots = shape.root().is_none();
     reading.until(Some(until));
     reading.execute(&sql!("SET TRANSACTION READ ONLY"), "begin to count").await?;
 
@@ -122,9 +135,7 @@ async fn look(
     let tenants: Option<u64> = graph.map(of_root);
     let mut questions = shape.questions();
     let mut notes = Vec::new();
-    if let (Some(config), Some(inferred), true) =
-        (&shape.config, &inferred, links_not_counted.is_empty() && shape.left_out.is_empty())
-    {
+    if let (Some(config), Some(inferred)) = (&shape.config, &inferred) {
         let survey = Survey {
             tenants: tenants.unwrap_or_default(),
             tables: inferred.tables.clone(),
@@ -133,15 +144,25 @@ async fn look(
             rules: inferred.rules.clone(),
             ..Survey::default()
         };
-        match bastide_plan::plan(catalog, &survey, config) {
-            Ok(plan) => (questions, notes) = (plan.open().cloned().collect(), plan.notes),
-            Err(refusal) => shape.obstacles.push(refusal.to_string()),
+        if links_not_counted.is_empty() && shape.left_out.is_empty() {
+            match bastide_plan::plan(catalog, &survey, config) {
+                Ok(plan) => (questions, notes) = (plan.open().cloned().collect(), plan.notes),
+                Err(refusal) => {
+                    other_roots = matches!(refusal, Refusal::NotABoundary { .. });
+                    shape.obstacles.push(refusal.to_string());
+                }
+            }
+        } else {
+            other_roots = candidates::crosses(catalog, asked, &survey);
         }
     }
+    // Nor may the rest, where other roots are to be measured.
+    let until = if other_roots { until.share(5, 6) } else { until };
+    reading.until(Some(until));
     let known = graph.filter(|graph| !graph.root.new);
     let counted = categories::count(reading, catalog, asked, known, &barred, categories, progress).await?;
     let integrity = wrong(reading, catalog, asked, known, until, progress).await?;
-    Ok(Discovery {
+    let found = Discovery {
         format: DISCOVERY_FORMAT,
         bastide: env!("CARGO_PKG_VERSION").to_owned(),
         taken_at: time::OffsetDateTime::now_utc(),
@@ -153,6 +174,7 @@ async fn look(
         },
         limits: asked.limits,
         root: shape.root().cloned(),
+        other_roots: None,
         tenants,
         obstacles: shape.obstacles,
         tenants_not_counted: shape.not_counted,
@@ -163,7 +185,8 @@ async fn look(
         notes,
         categories: counted,
         integrity,
-    })
+    };
+    Ok(Look { found, other_roots })
 }
 
 /// What is wrong with the rows, with the time that is left.
@@ -181,9 +204,13 @@ async fn wrong(
         sample_above_rows: asked.limits.sample_above,
     };
     // Only exclusions and declared references count here, whatever the root.
-    let any = || RootChoice::New(QualifiedName::new(Ident::constant("public"), Ident::constant("tenants")));
-    let config = asked.config(&asked.root.clone().unwrap_or_else(any));
+    let config = asked.config(&asked.root.clone().unwrap_or_else(any_root));
     integrity(reading.transaction(), catalog, &config, graph, &limits, progress).await
+}
+
+/// Stands in where none was named.
+fn any_root() -> RootChoice {
+    RootChoice::New(QualifiedName::new(Ident::constant("public"), Ident::constant("tenants")))
 }
 
 /// A name left out by mistake would be read, and so taken for approved.

@@ -33,6 +33,7 @@ pub fn discovery_html(found: &Discovery) -> String {
                 } }
                 main {
                     (in_the_way(found))
+                    (other_roots(found))
                     (whose(found))
                     (tables(found))
                     (evidence(found))
@@ -90,6 +91,36 @@ fn in_the_way(found: &Discovery) -> Markup {
         @if !found.notes.is_empty() {
             h2 { "To know" }
             ul.todo { @for note in &found.notes { li { (note) } } }
+        }
+    }
+}
+
+/// Tables that could be the root; those that are boundaries come first.
+fn other_roots(found: &Discovery) -> Markup {
+    let Some(roots) = &found.other_roots else { return html! {} };
+    html! {
+        h2 { "Tables that could be the tenant root" }
+        @if roots.measured.is_empty() && roots.unmeasured.is_empty() {
+            p.calm { "None: no table with a key has others below it. " code { "--new-tenant-root NAME" } " makes one." }
+        } @else {
+            p.lead { "Each measured by itself, as if it had been named with " code { "--tenant-root" } ". A boundary is one by which at most 1 % of any table's rows cross." }
+            div.scroll { table {
+                thead { tr { th { "Table" } th { "Boundary" } th.n { "Tenants" } th.n { "With rows" } th.n { "Largest" } th.n { "Tables" } th.n { "Rows" } th.n { "No tenant" } th { "Because" } } }
+                tbody {
+                    @for root in &roots.measured { tr {
+                        td { code { (root.root) } }
+                        td { @if root.boundary { span.pill.held { "yes" } } @else { span.pill.breached { "no" } } }
+                        td.n { (numbers::count(root.tenants)) } td.n { (numbers::count(root.tenants_with_rows)) }
+                        td.n { (numbers::percent(root.largest_percent)) } td.n { (numbers::count(root.tables_scoped)) }
+                        td.n { (numbers::count(root.rows_scoped)) } td.n { (numbers::count(root.conflicting + root.unreachable)) }
+                        td.because { (root.because) }
+                    } }
+                    @for root in &roots.unmeasured { tr {
+                        td { code { (root.root) } } td { span.pill.closed { "unknown" } }
+                        td.because colspan="7" { span.missed { "not measured (" (root.why) ")" } }
+                    } }
+                }
+            } }
         }
     }
 }
@@ -298,7 +329,12 @@ mod tests {
     #[test]
     fn what_was_not_counted_is_no_zero() {
         let page = super::discovery_html(&sample::discovery());
-        for said in ["not counted (stopped after 300 s)", "sampled 2.4 %, scaled", "≈ 8,400,000"] {
+        for said in [
+            "not counted (stopped after 300 s)",
+            "sampled 2.4 %, scaled",
+            "≈ 8,400,000",
+            "not measured (no time was left)",
+        ] {
             assert!(page.contains(said), "{said}");
         }
     }
