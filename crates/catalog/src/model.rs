@@ -121,6 +121,9 @@ pub enum Persistence {
 pub struct Column {
     pub name: Ident,
     pub type_name: TypeName,
+    /// The one that calls values equal though their bytes differ (nondeterministic); under any other, equal is the same bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collation: Option<QualifiedName>,
     pub not_null: bool,
     /// Of a plain column; a generated column's expression is in `generated`.
     pub default: Option<Sql>,

@@ -19,7 +19,7 @@ mod validate;
 
 pub use discover::{Asked, discover};
 pub use error::SurveyError;
-pub use integrity::{IntegrityLimits, duplicate_slugs, integrity};
+pub use integrity::{IntegrityLimits, integrity};
 pub use roots::{RootLimits, roots};
 pub use survey::survey;
 pub use validate::{Totals, Upgrade, validate};

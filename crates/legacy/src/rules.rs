@@ -64,6 +64,38 @@ async fn in_its_line(
     SurveyError::Rule { rule, table, said }
 }
 
+/// A VOLATILE function says something else each time it is asked, and may write: none is called, not even once.
+pub(crate) async fn refuse_volatile(
+    transaction: &mut Transaction<'_>,
+    graph: &Graph,
+    declared: &Declarations,
+) -> Result<(), SurveyError> {
+    let readings = inference::rule_readings(graph);
+    if readings.is_empty() {
+        return Ok(());
+    }
+    let what = "read the rules";
+    let attempt = transaction.savepoint("bastide_rules").await.map_err(SurveyError::during(what))?;
+    attempt.batch_execute(graph.rule_path().as_str()).await.map_err(SurveyError::during(what))?;
+    for reading in readings {
+        let rule = &declared.rules[reading.rule];
+        let failed = || SurveyError::of_rule(&rule.name, &rule.table);
+        attempt.batch_execute(reading.prepare.as_str()).await.map_err(failed())?;
+        let rows = attempt.query(reading.volatile.as_str(), &[]).await.map_err(SurveyError::during(what))?;
+        let called = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>();
+        let called = called.map_err(SurveyError::during(what))?;
+        if !called.is_empty() {
+            let said = format!(
+                "it calls {}, which is VOLATILE, and a row's tenant must be the same whenever it is asked for; use what is \
+                 IMMUTABLE or STABLE",
+                called.join(" and ")
+            );
+            return Err(SurveyError::Rule { rule: rule.name.clone(), table: rule.table.clone(), said });
+        }
+    }
+    attempt.rollback().await.map_err(SurveyError::during(what))
+}
+
 pub(crate) async fn measure(
     transaction: &Transaction<'_>,
     graph: &Graph,

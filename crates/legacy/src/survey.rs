@@ -46,6 +46,8 @@ pub(crate) async fn classified(
     let root_type = classification.root.key_type.clone();
     let transaction = reading.paced("bring in the keys of rules").await?;
     rules::bring_keys(transaction, catalog, &root_type, &config.declared).await?;
+    // Before anything evaluates one.
+    rules::refuse_volatile(transaction, &graph(catalog, config, &classification), &config.declared).await?;
     while !classification.wanted.is_empty() {
         measure_usage(reading, catalog, config, &classification, usage, progress).await?;
         classification = classify(catalog, config, usage)?;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bastide_catalog::Catalog;
-use bastide_legacy::{IntegrityLimits, duplicate_slugs, integrity, survey};
+use bastide_legacy::{IntegrityLimits, integrity, survey};
 use bastide_plan::{
     Config, RootChoice,
     classify::classify,
@@ -296,7 +296,7 @@ async fn a_large_table_is_sampled_and_a_slow_look_is_cut() {
 }
 
 #[tokio::test]
-async fn slugs_by_themselves() {
+async fn planning_hears_of_slugs_that_tenants_share() {
     let server = bastide_testkit::server().await;
     let db = server.database("slugs").await;
     db.execute(
@@ -306,12 +306,41 @@ async fn slugs_by_themselves() {
     .await;
     let mut client = db.client().await;
     let catalog = bastide_catalog::read(&mut client).await.unwrap();
-    let root = r#"public."Root""#.parse().unwrap();
-    let (found, unmeasured) = duplicate_slugs(&mut client, &catalog, &root, &limits()).await.unwrap();
-    assert_eq!(unmeasured, []);
-    let [slug] = found.as_slice() else { panic!("{found:?}") };
-    assert_eq!((slug.kind, slug.groups, slug.rows), (SlugKind::Slug, 1, 2));
-    assert_eq!(slug.samples[0].keys, ["1", "2"]);
+    let root = RootChoice::Existing(r#"public."Root""#.parse().unwrap());
+    let found = survey(&mut client, &catalog, &config(root), &|_| ()).await.unwrap();
+    assert_eq!(found.slugs_not_looked_at, None);
+    // Names that are shared are another matter: a plan asks about what an address is made of.
+    let [slug] = found.repeated_slugs.as_slice() else { panic!("{:?}", found.repeated_slugs) };
+    assert_eq!((slug.column.as_str(), slug.values), ("Sub Domain", 1));
+    assert_eq!(slug.samples[0].1, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_parent_in_another_case_is_a_parent_where_the_server_says_so() {
+    let server = bastide_testkit::server().await;
+    let db = server.database("loose").await;
+    db.execute(
+        "CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+         CREATE TABLE tenant (id integer PRIMARY KEY); INSERT INTO tenant VALUES (1), (2);
+         CREATE TABLE shop (code text COLLATE loose PRIMARY KEY, tenant_id integer REFERENCES tenant);
+         CREATE TABLE sale (id integer PRIMARY KEY, shop_code text COLLATE loose);
+         INSERT INTO shop SELECT 'Shop ' || g, 1 + g % 2 FROM generate_series(1, 30) g;
+         INSERT INTO sale SELECT g, 'SHOP ' || 1 + g % 30 FROM generate_series(1, 200) g;
+         ANALYZE",
+    )
+    .await;
+    let found = existing(&db, "public.tenant").await;
+    assert_eq!(found.unmeasured, []);
+    let [suggestion] = found.suggested.as_slice() else { panic!("{}", suggested(&found)) };
+    assert_eq!((suggestion.distinct, suggestion.contained), (30, 30));
+    db.execute(
+        "INSERT INTO sale VALUES (900, 'nowhere'); ALTER TABLE sale ADD FOREIGN KEY (shop_code) REFERENCES shop NOT VALID",
+    )
+    .await;
+    assert_eq!(
+        dangling(&existing(&db, "public.tenant").await),
+        r#"public.sale sale_shop_code_fkey: NotValid, 1 of 201 ["nowhere in row 900"]"#
+    );
 }
 
 /// Foreign keys of a real database are found again when nobody has declared them. What is found besides is counted, too.

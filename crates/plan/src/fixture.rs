@@ -166,6 +166,7 @@ impl Fixture {
         table.columns.push(Column {
             name: ident(column),
             type_name: Sql::trusted(kind),
+            collation: None,
             not_null: primary || words.contains(&"not-null"),
             default: None,
             generated: None,

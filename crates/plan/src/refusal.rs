@@ -23,6 +23,13 @@ pub enum Refusal {
     RootWithoutKey { root: QualifiedName },
 
     #[error(
+        "the key {key} of {root} is compared by the collation {collation}, which calls values equal that are not the same, \
+         and policies would give both tenants' rows to either; add a key of one column without it (an id will do), or name \
+         another table with --tenant-root schema.table"
+    )]
+    RootKeyCollation { root: QualifiedName, key: Ident, collation: Box<QualifiedName> },
+
+    #[error(
         "{root} is the tenant root and excluded at the same time; leave out --exclude-table or --exclude-schema"
     )]
     RootExcluded { root: QualifiedName },

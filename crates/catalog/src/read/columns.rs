@@ -1,5 +1,7 @@
 //! Columns of tables and views.
 
+use bastide_sql::QualifiedName;
+
 use super::{
     ByOid, ReadError,
     acl::{Acls, Holder},
@@ -13,6 +15,9 @@ SELECT a.attrelid AS relation,
        a.attnum::int4 AS number,
        a.attname AS name,
        format_type(a.atttypid, a.atttypmod) AS type,
+       (SELECT n.nspname FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace
+        WHERE l.oid = a.attcollation AND NOT l.collisdeterministic) AS collation_schema,
+       (SELECT l.collname FROM pg_collation l WHERE l.oid = a.attcollation AND NOT l.collisdeterministic) AS collation,
        a.attnotnull AND NOT EXISTS (
            SELECT FROM pg_constraint n
            WHERE n.conrelid = a.attrelid AND n.contype = 'n' AND n.conkey[1] = a.attnum AND NOT n.convalidated
@@ -41,6 +46,10 @@ pub(super) async fn read(
         columns.entry(relation).or_default().push(Column {
             name: row.ident("name")?,
             type_name: row.definition("type")?,
+            collation: row
+                .ident_or_none("collation_schema")?
+                .zip(row.ident_or_none("collation")?)
+                .map(|(schema, name)| QualifiedName::new(schema, name)),
             not_null: row.get("not_null")?,
             default,
             generated,

@@ -326,3 +326,22 @@ async fn details_that_are_easily_lost() {
     };
     family(fixture!("details"), "public.shop", meanwhile).await;
 }
+
+#[tokio::test]
+async fn keys_in_any_case() {
+    let meanwhile = Meanwhile {
+        login: "seller",
+        writes: "INSERT INTO sale VALUES (2000, 'BRANCH7', 'shop4', 'new'), (2001, NULL, 'sHOP2', 'new')",
+        settled: &[(
+            "SELECT string_agg(s.tenant_id::text, ',' ORDER BY s.id) FROM sale s WHERE s.note = 'new'",
+            "4,2",
+        )],
+        cut_over: &[(
+            "SELECT string_agg(h.relation || ' ' || h.key, '; ' ORDER BY h.relation) FROM bastide.held h",
+            "",
+        )],
+        written: "SELECT count(*)::text FROM sale WHERE note = 'new'",
+        unwrite: "DELETE FROM sale WHERE note = 'new'",
+    };
+    family(fixture!("collations"), "public.shop", meanwhile).await;
+}

@@ -210,6 +210,7 @@ impl Shape {
             Refusal::RootNotFound { .. }
             | Refusal::RootNotATable { .. }
             | Refusal::RootWithoutKey { .. }
+            | Refusal::RootKeyCollation { .. }
             | Refusal::NewRootTaken { .. }
             | Refusal::NewRootSchema { .. } => {
                 let mut obstacles = std::mem::take(&mut self.obstacles);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bastide_catalog::{Catalog, Table, TableKind};
-use bastide_plan::inference::{Side, catalog_path, joined, layout};
+use bastide_plan::inference::{Side, catalog_path, collations, joined, layout};
 use bastide_record::{Extent, Unmeasured};
 use bastide_sql::{Ident, Literal, QualifiedName, Sql, join, sql};
 use tokio_postgres::{Row, Transaction, error::SqlState};
@@ -235,8 +235,13 @@ pub(crate) fn has_parent(
 ) -> Sql {
     let p = sql!("p");
     let on = joined(
-        &Side { alias, columns, layout: &layout(child) },
-        &Side { alias: &p, columns: parent_columns, layout: &layout(parent) },
+        &Side { alias, columns, layout: &layout(child), collations: &collations(child) },
+        &Side {
+            alias: &p,
+            columns: parent_columns,
+            layout: &layout(parent),
+            collations: &collations(parent),
+        },
     );
     sql!("EXISTS (SELECT FROM {} WHERE {})", from(parent, &p, Extent::Whole), on)
 }

@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 
 use bastide_catalog::Catalog;
 use bastide_plan::{Config, RepeatedSlugs, Survey, inference::Graph};
-use bastide_record::{DuplicateSlugs, Integrity, SlugKind, Unmeasured};
+use bastide_record::{Integrity, SlugKind};
 use bastide_sql::QualifiedName;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::Transaction;
 
 pub use self::looking::IntegrityLimits;
 use self::looking::Looking;
-use crate::{SurveyError, reading::Reading, survey::Progress};
+use crate::{SurveyError, survey::Progress};
 
 /// For a transaction that began with [`bastide_plan::inference::prelude`]. `graph`: the one that inference has run on in this transaction, whose work
 /// tables say whose rows are (a new root needs none); without it, nothing that depends on tenants is looked at.
@@ -81,23 +81,4 @@ pub(crate) async fn repeated_slugs(
         })
         .collect();
     Ok(())
-}
-
-/// Tenants that share a slug, a name or a code: bad input for an upgrade. By itself, in a transaction that is rolled back.
-///
-/// # Errors
-/// When the connection is lost.
-pub async fn duplicate_slugs(
-    client: &mut Client,
-    catalog: &Catalog,
-    root: &QualifiedName,
-    limits: &IntegrityLimits,
-) -> Result<(Vec<DuplicateSlugs>, Vec<Unmeasured>), SurveyError> {
-    let what = "look at the slugs of the tenant root";
-    let mut reading = Reading::begin(client, None, what).await?;
-    let mut looking = Looking::begin(reading.transaction(), catalog, limits, &|_| ()).await?;
-    let found = slugs::duplicates(&mut looking, root).await?;
-    let unmeasured = looking.end();
-    reading.rollback(what).await?;
-    Ok((found, unmeasured))
 }

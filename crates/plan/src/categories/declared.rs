@@ -194,7 +194,7 @@ impl Condition {
         Some(match self {
             Self::Matches(pattern) => Part {
                 why: format!("{name} is like {pattern}"),
-                predicate: sql!("c.{}::text LIKE {}", name, Literal::text(pattern)),
+                predicate: sql!("c.{}::text{} LIKE {}", name, hints::bytes(column), Literal::text(pattern)),
             },
             Self::Equals(values) => Part {
                 why: format!("{name} is {}", one_of(values)),

@@ -124,10 +124,15 @@ impl Sign {
             },
             Self::ReservedDomain => Part {
                 why: format!("{name} is at a domain reserved for tests (RFC 2606)"),
-                predicate: sql!("lower(c.{}::text) ~ {}", name, Literal::text(RESERVED)),
+                predicate: sql!("lower(c.{}::text{}) ~ {}", name, bytes(column), Literal::text(RESERVED)),
             },
         }
     }
+}
+
+/// No pattern matches under a collation that calls different bytes equal.
+pub(super) fn bytes(column: &Column) -> Sql {
+    if column.collation.is_some() { sql!(" COLLATE \"default\"") } else { sql!("") }
 }
 
 const RESERVED: &str = "@([^@]*[.])?(example[.](com|net|org)|test|example|invalid|localhost)$";

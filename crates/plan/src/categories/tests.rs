@@ -16,6 +16,7 @@ fn catalog(columns: &[(&str, &str)]) -> Catalog {
         table.columns.push(Column {
             name: crate::fixture::ident(column),
             type_name: Sql::trusted(*kind),
+            collation: None,
             ..template.clone()
         });
     }

@@ -95,7 +95,11 @@ fn single_reference(root: &TenantRoot, members: &[&Table]) -> bool {
 
 fn writable_of_type(root: &TenantRoot, table: &Table, name: &Ident) -> bool {
     table.column(name).is_some_and(|column| {
-        column.type_name == root.key_type && column.generated.is_none() && column.identity.is_none()
+        // A policy compares by the column's collation, and tenants that it calls equal would see each other's rows.
+        column.type_name == root.key_type
+            && column.collation.is_none()
+            && column.generated.is_none()
+            && column.identity.is_none()
     })
 }
 

@@ -1,6 +1,6 @@
 //! The tenant root: which table, and by which key its rows are known.
 
-use bastide_catalog::{Catalog, Table, TableKind};
+use bastide_catalog::{Catalog, Column, Table, TableKind};
 use bastide_sql::{Ident, QualifiedName, Sql};
 use sha2::{Digest, Sha256};
 
@@ -44,17 +44,31 @@ fn existing(catalog: &Catalog, config: &Config, name: &QualifiedName) -> Result<
     if super::rules::excluded(config, name).is_some() {
         return Err(Refusal::RootExcluded { root: name.clone() });
     }
-    let key = root_key(table).ok_or_else(|| Refusal::RootWithoutKey { root: name.clone() })?;
+    let key = match root_key(table, |column| column.collation.is_none()) {
+        Some(key) => key,
+        None => return Err(without_key(table)),
+    };
     let key_type = table.column(&key).map_or_else(|| Sql::trusted("text"), |column| column.type_name.clone());
     Ok(TenantRoot { table: name.clone(), key, key_type, new: false, first_tenant: None })
 }
 
 /// The primary key when it is one column, else the first other key that identifies a row by one column.
-fn root_key(table: &Table) -> Option<Ident> {
+fn root_key(table: &Table, fits: impl Fn(&Column) -> bool) -> Option<Ident> {
     table.keys.iter().find_map(|key| match key.columns.as_slice() {
-        [only] if !key.deferrable && table.column(only).is_some_and(|c| c.not_null) => Some(only.clone()),
+        [only] if !key.deferrable && table.column(only).is_some_and(|c| c.not_null && fits(c)) => {
+            Some(only.clone())
+        }
         _ => None,
     })
+}
+
+fn without_key(table: &Table) -> Refusal {
+    let root = table.name.clone();
+    let loose = root_key(table, |column| column.collation.is_some());
+    match loose.and_then(|key| Some((table.column(&key)?.collation.clone()?, key))) {
+        Some((collation, key)) => Refusal::RootKeyCollation { root, key, collation: Box::new(collation) },
+        None => Refusal::RootWithoutKey { root },
+    }
 }
 
 fn new(catalog: &Catalog, config: &Config, name: &QualifiedName) -> Result<TenantRoot, Refusal> {

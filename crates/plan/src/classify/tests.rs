@@ -294,6 +294,10 @@ fn roots_that_cannot_be_one_are_refused() {
     insta::assert_snapshot!(root("v"), @"public.v is a view; the tenant root must be an ordinary table: name another with --tenant-root schema.table");
     let fixture = Fixture::new().table("pairs", &["a int pk", "b int pk"]);
     insta::assert_snapshot!(refused(fixture, &existing("pairs")), @"public.pairs has no key of one column that is NOT NULL and not deferrable; a tenant is known by one value: add such a key, or name another table with --tenant-root schema.table");
+    let loose = || Some("public.loose".parse().unwrap());
+    let fixture =
+        Fixture::new().table("codes", &["code text pk"]).with(|table| table.columns[0].collation = loose());
+    insta::assert_snapshot!(refused(fixture, &existing("codes")), @"the key code of public.codes is compared by the collation public.loose, which calls values equal that are not the same, and policies would give both tenants' rows to either; add a key of one column without it (an id will do), or name another table with --tenant-root schema.table");
     insta::assert_snapshot!(refused(shop(), &new("orders")), @"a table named public.orders is there already; choose another name with --new-tenant-root, or use the table as it is with --tenant-root public.orders");
     insta::assert_snapshot!(refused(shop(), &new("nowhere.companies")), @"the schema nowhere is not there; create it, or name the new root in one that is, for example --new-tenant-root public.companies");
     let mut config = existing("merchants");
@@ -312,4 +316,20 @@ fn tables_that_cannot_be_protected_are_refused() {
         classify(&fixture.catalog(), &existing("merchants"), &BTreeMap::new()).unwrap_err(),
         Refusal::ColumnTaken { table: name("taken") }
     );
+}
+
+#[test]
+fn a_column_that_calls_tenants_equal_is_no_tenant_column() {
+    let fixture = || {
+        Fixture::new()
+            .table("shops", &["code text pk"])
+            .table("orders", &["id int pk", "shop text -> shops.code"])
+    };
+    let column = |fixture: Fixture| {
+        let found = classify(&fixture.catalog(), &existing("shops"), &BTreeMap::new()).unwrap();
+        found.tables[&name("orders")].tenant_column.clone().unwrap().name.to_string()
+    };
+    assert_eq!(column(fixture()), "shop");
+    let loose = fixture().with(|table| table.columns[1].collation = Some("public.loose".parse().unwrap()));
+    assert_eq!(column(loose), "tenant_id");
 }

@@ -6,7 +6,7 @@ use bastide_catalog::{Catalog, Table, TableKind};
 use bastide_sql::{Ident, Literal, QualifiedName, Sql, sql};
 
 use super::{
-    render::{descends, layout},
+    render::{collations, descends, layout},
     seeds::{Given, Seed},
 };
 use crate::{Declarations, TenantColumn, TenantRoot};
@@ -44,6 +44,8 @@ pub struct Node {
     pub original_columns: Vec<Ident>,
     /// All columns in the catalog's order, and whether they can be written.
     pub layout: Vec<(Ident, bastide_catalog::TypeName, bool)>,
+    /// Columns whose values may be equal though their bytes differ.
+    pub collations: BTreeMap<Ident, QualifiedName>,
 }
 
 /// One reference between two nodes. A foreign key of or to a partitioned table is one edge per pair of leaves.
@@ -142,6 +144,7 @@ impl Graph {
                 .filter(original)
                 .collect(),
             layout: layout(table),
+            collations: collations(table),
             tenant,
         });
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Edge, Graph,
     chunks::{Passes, next_chunk},
-    render::{Dollar, path_to, relation, search_path},
+    render::{Dollar, is_text, path_to, relation, search_path},
     rounds::lines,
     row_key,
 };
@@ -49,7 +49,12 @@ pub fn hold_aside(graph: &Graph) -> HoldAsideScripts {
 
 fn held_layout(graph: &Graph, n: usize) -> HeldLayout {
     let node = &graph.nodes[n];
-    let columns = node.layout.iter().map(|(column, kind, _)| (column.clone(), kind.clone())).collect();
+    // Held rows are compared with each other, so they keep what their keys are compared by; a domain has it anyway.
+    let kind = |column: &Ident, kind: &TypeName| match node.collations.get(column) {
+        Some(loose) if is_text(kind) => sql!("{} COLLATE {}", kind, loose),
+        _ => kind.clone(),
+    };
+    let columns = node.layout.iter().map(|(column, is, _)| (column.clone(), kind(column, is))).collect();
     HeldLayout { table: node.table.clone(), columns }
 }
 

@@ -7,7 +7,7 @@ use super::{
     Edge, Graph, Link,
     graph::leaves,
     record::{rule_id, rules},
-    render::{Dollar, Side, joined, layout, search_path, work},
+    render::{Dollar, Side, collations, joined, layout, search_path, work},
     rounds,
 };
 
@@ -159,7 +159,7 @@ fn usage(graph: &Graph, catalog: &Catalog, name: &QualifiedName) -> Sql {
     };
     // Rows of partitions belong to the partitioned table; rows of inheritance children do not.
     let only = if used.holds_rows() { sql!("ONLY ") } else { sql!("") };
-    let used_layout = layout(used);
+    let (used_layout, used_collations) = (layout(used), collations(used));
     let (c, x, u) = (sql!("c"), sql!("x"), sql!("u"));
     let mut uses = Vec::new();
     for table in catalog.tables.values() {
@@ -167,8 +167,18 @@ fn usage(graph: &Graph, catalog: &Catalog, name: &QualifiedName) -> Sql {
             for leaf in leaves(catalog, &table.name) {
                 let Some((n, node)) = graph.scoped().find(|(_, node)| node.table == leaf) else { continue };
                 let on = joined(
-                    &Side { alias: &c, columns: &key.columns, layout: &node.layout },
-                    &Side { alias: &u, columns: &key.referenced_columns, layout: &used_layout },
+                    &Side {
+                        alias: &c,
+                        columns: &key.columns,
+                        layout: &node.layout,
+                        collations: &node.collations,
+                    },
+                    &Side {
+                        alias: &u,
+                        columns: &key.referenced_columns,
+                        layout: &used_layout,
+                        collations: &used_collations,
+                    },
                 );
                 uses.push(sql!(
                     "SELECT u.tableoid AS rel, u.ctid AS rid, {} COLLATE \"C\" AS tenant FROM ONLY {} AS c JOIN {}{} AS u ON {}{}",

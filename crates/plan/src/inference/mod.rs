@@ -44,8 +44,8 @@ pub use measure::{
 pub use ownership::ownership;
 pub(crate) use record::{CHUNK, row_hash};
 pub use record::{REOPENING, SECOND, assign_script, declare_script, row_key, rules_of_pass};
-pub use render::{Side, catalog_path, joined, layout};
-pub use rules::{RuleMeasure, RulePair, rule_measures};
+pub use render::{Side, catalog_path, collations, joined, layout};
+pub use rules::{RuleMeasure, RulePair, RuleReading, rule_measures, rule_readings};
 pub use seeds::{Given, Says, Seed, create_given, give};
 pub use settle::{Fresh, How, LostReference, SettleChecks, SettleScripts, SettledLink, settle_links};
 

@@ -1,6 +1,8 @@
 //! The pieces that all scripts are made of: names of work tables, join conditions, and what a row's tenant is.
 
-use bastide_catalog::{Catalog, Table, TypeName};
+use std::collections::BTreeMap;
+
+use bastide_catalog::{Catalog, Column, Table, TypeName};
 use bastide_sql::{Fragment, Ident, Literal, QualifiedName, Sql, join, sql};
 
 use super::{Edge, Graph, Node, record};
@@ -113,20 +115,25 @@ fn prints_one_way(type_name: &TypeName) -> bool {
         || type_name.as_str().starts_with("character varying")
 }
 
-fn is_text(type_name: &TypeName) -> bool {
+pub(crate) fn is_text(type_name: &TypeName) -> bool {
     type_name.as_str() == "text" || type_name.as_str().starts_with("character")
 }
 
 /// `c.a = p.x AND c.b = p.y`. A NULL in the reference joins nothing, which is what MATCH SIMPLE means by it.
 ///
-/// The two columns may have different collations, which the server would not choose between; text equality is that of
-/// bytes under every deterministic one, the database's default among them.
+/// The two columns may have different collations, which the server would not choose between. A foreign key compares by
+/// that of the referenced column; text equality is that of bytes under every deterministic one, the database's default
+/// among them.
 #[must_use]
 pub fn joined(child: &Side<'_>, parent: &Side<'_>) -> Sql {
     let conditions = child.columns.iter().zip(parent.columns).map(|(c, p)| {
-        let text = child.kind(c).is_some_and(is_text) && parent.kind(p).is_some_and(is_text);
         let equal = sql!("{}.{} = {}.{}", child.alias, c, parent.alias, p);
-        if text { sql!("{} COLLATE \"default\"", equal) } else { equal }
+        let text = child.kind(c).is_some_and(is_text) && parent.kind(p).is_some_and(is_text);
+        match (parent.collations.get(p), child.collations.get(c)) {
+            (Some(loose), _) => sql!("{} COLLATE {}", equal, loose),
+            (None, None) if !text => equal,
+            (None, _) => sql!("{} COLLATE \"default\"", equal),
+        }
     });
     sql!("{}", join(conditions, " AND "))
 }
@@ -136,12 +143,21 @@ pub struct Side<'a> {
     pub alias: &'a Sql,
     pub columns: &'a [Ident],
     pub layout: &'a [(Ident, TypeName, bool)],
+    /// As [`collations`] has them.
+    pub collations: &'a BTreeMap<Ident, QualifiedName>,
 }
 
 impl Side<'_> {
     fn kind(&self, column: &Ident) -> Option<&TypeName> {
         self.layout.iter().find(|(name, ..)| name == column).map(|(_, kind, _)| kind)
     }
+}
+
+/// Columns under which values are equal though their bytes differ, and the collation that says so.
+#[must_use]
+pub fn collations(table: &Table) -> BTreeMap<Ident, QualifiedName> {
+    let loose = |column: &Column| Some((column.name.clone(), column.collation.clone()?));
+    table.columns.iter().filter_map(loose).collect()
 }
 
 /// Columns in the catalog's order, their types, and whether they can be written.
@@ -155,8 +171,13 @@ impl Graph {
     pub(crate) fn on(&self, edge: &Edge, child: &Sql, parent: &Sql) -> Sql {
         let (c, p) = (&self.nodes[edge.child], &self.nodes[edge.parent]);
         joined(
-            &Side { alias: child, columns: &edge.columns, layout: &c.layout },
-            &Side { alias: parent, columns: &edge.parent_columns, layout: &p.layout },
+            &Side { alias: child, columns: &edge.columns, layout: &c.layout, collations: &c.collations },
+            &Side {
+                alias: parent,
+                columns: &edge.parent_columns,
+                layout: &p.layout,
+                collations: &p.collations,
+            },
         )
     }
 

@@ -16,6 +16,62 @@ pub struct RuleMeasure {
     pub counts: Sql,
 }
 
+/// What the server makes of a rule's expression, asked before any row is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleReading {
+    /// Which of the declared rules.
+    pub rule: usize,
+    /// Makes a temporary view of the expression: parsed, and not evaluated.
+    pub prepare: Sql,
+    /// Rows of one text column: the VOLATILE functions it calls, also through views and operators.
+    pub volatile: Sql,
+}
+
+/// For a graph of a survey.
+#[must_use]
+pub fn rule_readings(graph: &Graph) -> Vec<RuleReading> {
+    let said = graph.seeds.iter().filter_map(|seed| match &seed.says {
+        Says::First { rule, tenant } => Some((*rule, seed.node, tenant)),
+        Says::Last { .. } | Says::Kind { .. } => None,
+    });
+    said.enumerate()
+        .map(|(at, (rule, n, tenant))| {
+            let view = sql!("pg_temp.bastide_rule{}", at);
+            let table = &graph.nodes[n].table;
+            let prepare = sql!(
+                "CREATE VIEW {} AS SELECT {} AS said FROM ONLY {} AS {}",
+                view,
+                tenant,
+                table,
+                table.name
+            );
+            RuleReading { rule, prepare, volatile: volatile(&view) }
+        })
+        .collect()
+}
+
+/// Dependencies of a view leave out what the server came with, `random()` among it; its parsed form has every function.
+/// That is the server's own notation, in which no name or text that somebody chose can pass for a number of ours.
+fn volatile(view: &Sql) -> Sql {
+    sql!(
+        r"WITH RECURSIVE looked (rule) AS (
+  SELECT r.oid FROM pg_rewrite AS r WHERE r.ev_class = {}::regclass
+  UNION
+  SELECT n.oid FROM looked AS l
+    JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = l.rule AND d.refclassid = 'pg_class'::regclass
+    JOIN pg_rewrite AS n ON n.ev_class = d.refobjid AND n.ev_type = '1'
+), parsed AS (
+  SELECT r.ev_action::text AS tree FROM looked AS l JOIN pg_rewrite AS r ON r.oid = l.rule
+), called (function) AS (
+  SELECT m[1]::oid FROM parsed, regexp_matches(tree, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') AS m
+  UNION
+  SELECT o.oprcode::oid FROM parsed, regexp_matches(tree, ':opno (\d+)', 'g') AS m JOIN pg_operator AS o ON o.oid = m[1]::oid
+)
+SELECT p.oid::regprocedure::text FROM called JOIN pg_proc AS p ON p.oid = called.function WHERE p.provolatile = 'v' ORDER BY 1",
+        Literal::text(view.as_str())
+    )
+}
+
 /// Two rules of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RulePair {

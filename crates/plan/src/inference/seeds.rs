@@ -4,7 +4,7 @@
 use bastide_catalog::TypeName;
 use bastide_sql::{Ident, Literal, Sql, join, sql};
 
-use super::{Graph, Node, record::key_of};
+use super::{Graph, Node, record::key_of, render::is_text};
 use crate::{GivenKeys, Rule};
 
 /// Keys to a statement.
@@ -61,7 +61,11 @@ impl Seed {
         let value = value(graph, &graph.nodes[node], rule);
         // Inside of CASE the server refuses an expression that makes several rows of one.
         let when = rule.when.as_ref().map_or_else(|| sql!("true"), |when| sql!("{}", when));
-        let tenant = sql!("CASE WHEN {} THEN {} END", when, value);
+        let mut tenant = sql!("CASE WHEN {} THEN {} END", when, value);
+        // What the row's columns call equal must not make two tenants one.
+        if is_text(&graph.root.key_type) && !graph.nodes[node].collations.is_empty() {
+            tenant = sql!("({}) COLLATE \"default\"", tenant);
+        }
         Self {
             node,
             path: format!("rule {} of {}", rule.name, rule.table),
@@ -88,7 +92,8 @@ fn value(graph: &Graph, node: &Node, rule: &Rule) -> Sql {
         let cases = rule.tenants.iter().map(|(value, tenant)| {
             sql!("WHEN {} THEN {}::{}", Literal::text(value), Literal::text(tenant), key_type)
         });
-        return sql!("CASE {}.{}::text {} END", row, column, join(cases, " "));
+        let bytes = if node.collations.contains_key(column) { sql!(" COLLATE \"C\"") } else { sql!("") };
+        return sql!("CASE {}.{}::text{} {} END", row, column, bytes, join(cases, " "));
     }
     let g = sql!("bastide_given");
     let columns = rule.keys.as_ref().map(|keys| keys.columns.as_slice()).unwrap_or_default();

@@ -23,6 +23,7 @@ fn node(table: &str, root: bool, tenant: Option<&str>, columns: &[&str]) -> Node
         tenant: tenant.map(ident),
         key: columns[..1].to_vec(),
         original_columns: columns.iter().filter(|c| root || tenant != Some(c.as_str())).cloned().collect(),
+        collations: Default::default(),
         layout: columns.iter().map(|name| (name.clone(), Sql::trusted("integer"), true)).collect(),
     }
 }

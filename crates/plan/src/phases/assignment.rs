@@ -181,8 +181,8 @@ fn keep_legacy_writes(planning: &mut Planning<'_>, table: QualifiedName, column:
         .foreign_keys
         .iter()
         .filter(|key| !key.inherited && !key.columns.contains(&column.name))
-        .filter_map(|key| source(planning, &key.columns, &key.references, &key.referenced_columns))
-        .chain(declared_sources(planning, &table))
+        .filter_map(|key| source(planning, found, &key.columns, &key.references, &key.referenced_columns))
+        .chain(declared_sources(planning, found))
         .collect();
     let always_given = planning.column(&table, &column.name).is_some_and(|column| column.not_null);
     if always_given && parents.is_empty() {
@@ -201,22 +201,33 @@ fn keep_legacy_writes(planning: &mut Planning<'_>, table: QualifiedName, column:
 
 fn source(
     planning: &Planning<'_>,
+    table: &Table,
     columns: &[Ident],
     parent: &QualifiedName,
     parent_columns: &[Ident],
 ) -> Option<TenantSource> {
     let parent_tenant = planning.classification.tenant_column(parent)?.name.clone();
+    let collations = columns.iter().zip(parent_columns).filter_map(|(own, theirs)| {
+        let loose = |table: &Table, column| table.column(column).and_then(|found| found.collation.clone());
+        let default = || QualifiedName::new(Ident::constant("pg_catalog"), Ident::constant("default"));
+        let collation = loose(planning.catalog.table(parent)?, theirs);
+        Some((theirs.clone(), collation.or_else(|| loose(table, own).map(|_| default()))?))
+    });
     Some(TenantSource {
         columns: columns.to_vec(),
         parent: parent.clone(),
         parent_columns: parent_columns.to_vec(),
         parent_tenant,
+        collations: collations.collect(),
     })
 }
 
-fn declared_sources(planning: &Planning<'_>, table: &QualifiedName) -> Vec<TenantSource> {
-    let declared = planning.config.declared.references.iter().filter(|reference| reference.table == *table);
-    declared.filter_map(|r| source(planning, &r.columns, &r.references, &r.referenced_columns)).collect()
+fn declared_sources(planning: &Planning<'_>, table: &Table) -> Vec<TenantSource> {
+    let declared =
+        planning.config.declared.references.iter().filter(|reference| reference.table == table.name);
+    declared
+        .filter_map(|r| source(planning, table, &r.columns, &r.references, &r.referenced_columns))
+        .collect()
 }
 
 fn backfill(

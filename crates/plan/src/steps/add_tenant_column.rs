@@ -52,6 +52,7 @@ impl AddTenantColumn {
             table.columns.push(Column {
                 name: self.column.clone(),
                 type_name: self.type_name.clone(),
+                collation: None,
                 not_null: self.constant.is_some(),
                 default: default.clone(),
                 generated: None,

@@ -75,6 +75,7 @@ FROM {} AS t",
         let column = |name: &Ident, type_name: Sql, default: Option<Sql>| Column {
             name: name.clone(),
             type_name,
+            collation: None,
             not_null: true,
             default,
             generated: None,

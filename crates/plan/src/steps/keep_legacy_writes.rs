@@ -1,6 +1,6 @@
 //! Until cutover, rows that legacy statements write get their tenant from the rows they reference.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bastide_catalog::{Catalog, Table, TableKind, Trigger, TriggerEnabled, TypeName};
 use bastide_sql::{Ident, Literal, LockMode, QualifiedName, Sql, join, sql};
@@ -33,6 +33,9 @@ pub struct TenantSource {
     pub parent: QualifiedName,
     pub parent_columns: Vec<Ident>,
     pub parent_tenant: Ident,
+    /// What the parent's columns are compared by, where it is not plain to the server which of two it should be.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub collations: BTreeMap<Ident, QualifiedName>,
 }
 
 impl KeepLegacyWrites {
@@ -181,7 +184,10 @@ END
     fn ask(&self, source: &TenantSource) -> Sql {
         let given = source.columns.iter().map(|name| sql!("NEW.{} IS NOT NULL", name));
         let pairs = source.columns.iter().zip(&source.parent_columns);
-        let matches = pairs.map(|(own, parent)| sql!("p.{} = NEW.{}", parent, own));
+        let matches = pairs.map(|(own, parent)| match source.collations.get(parent) {
+            Some(collation) => sql!("p.{} = NEW.{} COLLATE {}", parent, own, collation),
+            None => sql!("p.{} = NEW.{}", parent, own),
+        });
         sql!(
             "    IF {} THEN
         SELECT p.{} INTO parent FROM {} AS p WHERE {} LIMIT 1;

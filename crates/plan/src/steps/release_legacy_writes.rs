@@ -55,6 +55,7 @@ mod tests {
             parent: name(parent),
             parent_columns: idents(&["id"]),
             parent_tenant: ident("tenant_id"),
+            collations: Default::default(),
         };
         KeepLegacyWrites {
             table: name(table),

@@ -1,5 +1,6 @@
 //! Inference on a real server: shapes of evidence, random worlds against the truth, and rows held aside.
 
+mod collations;
 mod fixture;
 mod held;
 mod meanwhile;

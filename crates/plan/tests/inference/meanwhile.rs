@@ -65,6 +65,7 @@ async fn prepare(client: &Client, db: &Database, world: &World) -> (Catalog, Gra
                 parent: key.references.clone(),
                 parent_columns: key.referenced_columns.clone(),
                 parent_tenant: World::tenant_column(parent),
+                collations: Default::default(),
             })
         });
         let own = World::tenant_column(table);

@@ -201,7 +201,9 @@ fn lookup(looking: &Looking<'_, '_>, candidate: &Candidate<'_>, keys: &[&Candida
     let extent = at_most(looking.catalog, table, ROWS.min(looking.limits.sample_above_rows));
     let listed =
         |alias: &Sql| sql!("{}", join(columns.iter().map(|column| sql!("{}.{}", alias, column)), ", "));
-    let text = sql!("concat({})", join(columns.iter().map(|column| sql!("v.{}", column)), ", "));
+    // No pattern matches under a collation that calls different bytes equal.
+    let text =
+        sql!("concat({}) COLLATE \"C\"", join(columns.iter().map(|column| sql!("v.{}", column)), ", "));
     let held = keys.iter().map(|key| {
         let has = has_parent(table, &v, columns, key.table, &key.columns);
         sql!(", (SELECT count(*) FROM looked_at AS v WHERE {})", has)

@@ -12,6 +12,7 @@ fn keeper(reused: bool, quarantine: Option<&str>) -> KeepLegacyWrites {
         parent: name(parent),
         parent_columns: idents(parent_columns),
         parent_tenant: ident(tenant),
+        collations: Default::default(),
     };
     KeepLegacyWrites {
         table: name("public.Orders"),
@@ -180,6 +181,7 @@ async fn a_partitioned_tables_trigger_is_on_every_leaf() {
             parent: name("public.customers"),
             parent_columns: idents(&["id"]),
             parent_tenant: ident("tenant_id"),
+            collations: Default::default(),
         }],
         quarantine: None,
     });
@@ -207,6 +209,7 @@ async fn what_another_keeper_reads_stays_readable() {
                 parent: name("public.customers"),
                 parent_columns: idents(&["id"]),
                 parent_tenant: ident("tenant_id"),
+                collations: Default::default(),
             }],
             quarantine: None,
         })
@@ -329,6 +332,7 @@ async fn two_tables_may_refer_to_each_other() {
                 parent: name(&format!("public.{other}")),
                 parent_columns: idents(&["id"]),
                 parent_tenant: ident("tenant_id"),
+                collations: Default::default(),
             }],
             quarantine: None,
         });
@@ -339,4 +343,35 @@ async fn two_tables_may_refer_to_each_other() {
         trial.db.query_one_text("SELECT a.tenant_id || ' ' || b.tenant_id FROM public.a, public.b").await,
         "10 10"
     );
+}
+
+#[tokio::test]
+async fn a_parent_is_whom_the_server_takes_for_one() {
+    let schema = "CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+         CREATE TABLE shops (code text COLLATE loose PRIMARY KEY, tenant_id int); INSERT INTO shops VALUES ('ABC', 10);
+         CREATE TABLE boxes (label text PRIMARY KEY, tenant_id int); INSERT INTO boxes VALUES ('x', 10), ('X', 20);
+         CREATE TABLE sales (shop text, box text COLLATE loose, tenant_id int)";
+    let mut trial = Trial::of("integer", schema).await;
+    let source = |column: &str, parent: &str, key: &str, collation: &str| TenantSource {
+        columns: idents(&[column]),
+        parent: name(parent),
+        parent_columns: idents(&[key]),
+        parent_tenant: ident("tenant_id"),
+        collations: [(ident(key), collation.parse().unwrap())].into(),
+    };
+    let step = Step::KeepLegacyWrites(KeepLegacyWrites {
+        table: name("public.sales"),
+        column: ident("tenant_id"),
+        type_name: sql!("integer"),
+        reused: false,
+        parents: vec![
+            source("shop", "public.shops", "code", "public.loose"),
+            source("box", "public.boxes", "label", "pg_catalog.default"),
+        ],
+        quarantine: Some("-1".to_owned()),
+    });
+    trial.round(&step).await;
+    trial.execute("INSERT INTO public.sales VALUES ('abc', NULL), (NULL, 'X'), (NULL, 'x'), ('abd', NULL)").await;
+    let found = "SELECT string_agg(tenant_id::text, ' ') FROM public.sales";
+    assert_eq!(trial.db.query_one_text(found).await, "10 20 10 -1");
 }
