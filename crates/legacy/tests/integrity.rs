@@ -12,7 +12,7 @@ use bastide_plan::{
     classify::classify,
     inference::{self, Graph},
 };
-use bastide_record::{Extent, Integrity, SlugKind};
+use bastide_record::{Extent, Integrity};
 use bastide_sql::Ident;
 use bastide_testkit::Database;
 use tokio_postgres::Client;

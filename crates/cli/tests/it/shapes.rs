@@ -338,7 +338,7 @@ async fn keys_in_any_case() {
         )],
         cut_over: &[(
             "SELECT string_agg(h.relation || ' ' || h.key, '; ' ORDER BY h.relation) FROM bastide.held h",
-            "",
+            r#""public"."line" ["branch200", "400"]; "public"."sale" ["400"]"#,
         )],
         written: "SELECT count(*)::text FROM sale WHERE note = 'new'",
         unwrite: "DELETE FROM sale WHERE note = 'new'",

@@ -9,7 +9,7 @@ use bastide_plan::{
     inference::{Graph, REOPENING, assign_script},
     steps::{Backfill, CreateContext, KeepLegacyWrites, TenantSource},
 };
-use bastide_sql::{Ident, Sql, sql};
+use bastide_sql::{Ident, QualifiedName, Sql, sql};
 use bastide_testkit::{
     Database,
     truth::{Kind, Own, Place, State, Tally, True, Visible, World, connected, fixpoint, judge},
@@ -17,6 +17,7 @@ use bastide_testkit::{
 use tokio_postgres::Client;
 
 use crate::{
+    declared::{declarations, declare, give_keys, undeclared},
     fixture::{RUN, bootstrap},
     measure::{answers, execute, recorded, run, visible},
     worlds::{Truths, graph, measure, scopes},
@@ -57,17 +58,25 @@ async fn prepare(client: &Client, db: &Database, world: &World) -> (Catalog, Gra
     }
     let catalog = bastide_catalog::read(&mut db.client().await).await.unwrap();
     apply(client, &Step::CreateContext(CreateContext { root_type: world.tenant_type() })).await;
+    give_keys(client, world).await;
+    let declared = declarations(world);
     for table in 1..world.tables.len() {
-        let sources = catalog.tables[&World::name(table)].foreign_keys.iter().filter_map(|key| {
-            let parent = (0..world.tables.len()).find(|&parent| World::name(parent) == key.references)?;
+        let source = |columns: &[Ident], references: &QualifiedName, theirs: &[Ident]| {
+            let parent = (0..world.tables.len()).find(|&parent| World::name(parent) == *references)?;
             Some(TenantSource {
-                columns: key.columns.clone(),
-                parent: key.references.clone(),
-                parent_columns: key.referenced_columns.clone(),
+                columns: columns.to_vec(),
+                parent: references.clone(),
+                parent_columns: theirs.to_vec(),
                 parent_tenant: World::tenant_column(parent),
                 collations: Default::default(),
             })
-        });
+        };
+        let name = World::name(table);
+        let keys = catalog.tables[&name].foreign_keys.iter();
+        let keys = keys.filter_map(|key| source(&key.columns, &key.references, &key.referenced_columns));
+        let declared = declared.references.iter().filter(|reference| reference.table == name);
+        let sources =
+            keys.chain(declared.filter_map(|r| source(&r.columns, &r.references, &r.referenced_columns)));
         let own = World::tenant_column(table);
         let step = KeepLegacyWrites {
             table: World::name(table),
@@ -102,13 +111,14 @@ async fn backfill(client: &Client, world: &World, catalog: &Catalog, graph: &Gra
 
 /// The rows as they stand; `quarantined` says what a row in quarantine counts as.
 async fn look(client: &Client, world: &World, quarantined: impl Fn(&Place) -> Own) -> Visible {
-    let mut seen = visible(client, &scopes(world), &World::number()).await;
+    let mut seen = visible(client, &scopes(world), &World::number(), &undeclared(world)).await;
     let root = sql!("{}", World::name(0)).to_string();
     for (place, own) in seen.places.iter().zip(&mut seen.own) {
         if *own == Own::Fact(world.tenant(0)) {
             *own = if place.0 == root { Own::Silent } else { quarantined(place) };
         }
     }
+    declare(world, &Truths::new(world), &mut seen);
     seen
 }
 
@@ -152,7 +162,8 @@ async fn migrated(client: &Client, db: &Database, world: &World) -> Result<(Tall
     let expected = fixpoint(&seen.own, &seen.pairs());
     let found = recorded(client, &graph, &number, REOPENING).await;
     for ((place, own), expected) in seen.places.iter().zip(&seen.own).zip(&expected) {
-        let settles = *own == Own::Open && matches!(expected, State::One(_));
+        let open = matches!(own, Own::Open | Own::Declared(_));
+        let settles = open && matches!(expected, State::One(_));
         if found.get(place) != settles.then_some(expected) {
             let found = found.get(place);
             return Err(format!("reopening: {place:?} is {expected:?} and was recorded as {found:?}"));
@@ -161,7 +172,7 @@ async fn migrated(client: &Client, db: &Database, world: &World) -> Result<(Tall
     backfill(client, world, &catalog, &graph, REOPENING).await;
     let after = look(client, world, |_| Own::Open).await;
     for (row, place) in after.places.iter().enumerate() {
-        if conflicts.contains_key(place) && seen.own[row] == Own::Silent && after.own[row] != Own::Open {
+        if conflicts.contains_key(place) && seen.own[row] == Own::Silent && !after.is_open(row) {
             return Err(format!("{place:?} was in conflict, and is now {:?}", after.own[row]));
         }
     }
@@ -180,6 +191,7 @@ fn from_first_to_last(world: &World, after: &Visible) -> Tally {
             None => Own::Silent,
         };
     }
+    declare(world, &truths, &mut beginning);
     let decidable = connected(&beginning);
     for row in beginning.open() {
         let place = &after.places[row];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bastide_plan::inference::{Graph, row_key, rules_of_pass, survey_script};
 use bastide_sql::{Ident, Literal, Sql, sql};
-use bastide_testkit::truth::{Own, Place, Scope, State, Visible, crossings};
+use bastide_testkit::truth::{Own, Place, Scope, State, Undeclared, Visible, crossings};
 use tokio_postgres::Client;
 
 use crate::fixture::{RUN, begin};
@@ -22,10 +22,15 @@ pub(crate) async fn execute(client: &Client, statement: &Sql) {
     done.unwrap_or_else(|error| panic!("{:?}\n{statement}", error.as_db_error().map(|db| db.message())));
 }
 
-pub(crate) async fn visible(client: &Client, scopes: &[Scope], number: &Ident) -> Visible {
+pub(crate) async fn visible(
+    client: &Client,
+    scopes: &[Scope],
+    number: &Ident,
+    undeclared: &[Undeclared],
+) -> Visible {
     // Values are compared as text: as in the scripts, they must print alike.
     begin(client).await;
-    let visible = Visible::read(client, scopes, number).await;
+    let visible = Visible::read_with(client, scopes, number, undeclared).await;
     execute(client, &sql!("COMMIT")).await;
     visible
 }
@@ -77,7 +82,7 @@ pub(crate) fn answers(visible: &Visible, recorded: &BTreeMap<Place, State>) -> R
         answers.push(match (own, recorded.get(place)) {
             (Own::Fact(tenant), None) => State::One(tenant.clone()),
             (Own::Silent, None) => State::Unknown,
-            (Own::Open, Some(state)) => state.clone(),
+            (Own::Open | Own::Declared(_), Some(state)) => state.clone(),
             (own, found) => return Err(format!("{place:?} is {own:?} and was recorded as {found:?}")),
         });
     }

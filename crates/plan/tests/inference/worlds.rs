@@ -3,17 +3,21 @@
 //! `BASTIDE_TRUTH_CASES` worlds of each kind (a few dozen unless told otherwise), the same ones every time; `BASTIDE_TRUTH_SEED`
 //! (a number) for others. A world that fails is made as small as it gets, and printed.
 
-use std::{cell::RefCell, collections::BTreeMap, env};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    env,
+};
 
 use bastide_plan::{
     ColumnOrigin, TenantColumn, TenantRoot,
     inference::{Graph, assign_script},
 };
-use bastide_sql::sql;
+use bastide_sql::{Ident, sql};
 use bastide_testkit::{
     Database, Server,
     truth::{
-        Kind, Place, Row, Scope, State, Tally, True, Truth, Visible, World, connected, fixpoint, judge,
+        Kind, Own, Place, Row, Scope, State, Tally, True, Truth, Visible, World, connected, fixpoint, judge,
         print, worlds,
     },
 };
@@ -21,6 +25,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use tokio_postgres::Client;
 
 use crate::{
+    declared::{declarations, declare, give_keys, undeclared},
     fixture::bootstrap,
     measure::{answers, execute, recorded, run, survey_agrees, visible},
 };
@@ -106,7 +111,14 @@ pub(crate) async fn graph(db: &Database, world: &World) -> Graph {
         new: false,
         first_tenant: None,
     };
-    Graph::build(&catalog, &root, &scoped)
+    Graph::build(&catalog, &root, &scoped).declare(&catalog, &declarations(world))
+}
+
+/// The rows as they stand, and what is declared of them.
+async fn look(client: &Client, world: &World) -> Visible {
+    let mut seen = visible(client, &scopes(world), &World::number(), &undeclared(world)).await;
+    declare(world, &Truths::new(world), &mut seen);
+    seen
 }
 
 /// Whose the rows of a world truly are.
@@ -144,7 +156,8 @@ async fn settled(client: &Client, db: &Database, world: &World) -> Result<Tally,
     for statement in world.create() {
         execute(client, &statement).await;
     }
-    let seen = visible(client, &scopes(world), &World::number()).await;
+    give_keys(client, world).await;
+    let seen = look(client, world).await;
     let expected = fixpoint(&seen.own, &seen.pairs());
     survey_agrees(client, &graph(db, world).await, &seen, &expected).await?;
     for statement in world.add_columns() {
@@ -184,14 +197,20 @@ fn all_that_hangs_together(seen: &Visible, states: &[State]) -> Result<(), Strin
 
 #[test]
 fn where_nothing_crosses_every_assignment_is_right_and_none_is_missed() {
+    let (ruled, followed) = (Cell::new(0), Cell::new(0));
     let tally = measure("random worlds, clean", Kind::Clean, 0, CASES, async |client, db, world| {
         let tally = settled(client, db, world).await?;
-        let seen = visible(client, &scopes(world), &World::number()).await;
+        let seen = look(client, world).await;
+        ruled.set(ruled.get() + seen.own.iter().filter(|own| matches!(own, Own::Declared(_))).count());
+        let declared: Vec<Ident> = undeclared(world).into_iter().map(|reference| reference.name).collect();
+        followed
+            .set(followed.get() + seen.links.iter().filter(|link| declared.contains(&link.key.1)).count());
         all_that_hangs_together(&seen, &fixpoint(&seen.own, &seen.pairs()))?;
         Ok(tally)
     });
     assert_eq!((tally.right, tally.covered), (tally.assigned, tally.decidable), "precision and coverage");
     assert_eq!(tally.conflicts, 0);
+    assert!(ruled.get() > 0 && followed.get() > 0, "nothing was declared: {ruled:?} {followed:?}");
 }
 
 #[test]

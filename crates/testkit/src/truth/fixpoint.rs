@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Own {
     Fact(String),
     Open,
+    /// The same, but a rule says outright whose it is: it speaks like a fact.
+    Declared(String),
     /// In quarantine and to stay there: it neither speaks nor listens.
     Silent,
 }
@@ -37,7 +39,7 @@ pub fn fixpoint(rows: &[Own], links: &[(usize, usize)]) -> Vec<State> {
     let mut decided: Vec<State> = rows
         .iter()
         .map(|own| match own {
-            Own::Fact(tenant) => State::One(tenant.clone()),
+            Own::Fact(tenant) | Own::Declared(tenant) => State::One(tenant.clone()),
             Own::Open | Own::Silent => State::Unknown,
         })
         .collect();
@@ -99,7 +101,7 @@ impl Components {
         let mut tenants: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
         for (own, &leader) in rows.iter().zip(&leaders) {
             let named = tenants.entry(leader).or_default();
-            if let Own::Fact(tenant) = own {
+            if let Own::Fact(tenant) | Own::Declared(tenant) = own {
                 named.insert(tenant.clone());
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use super::world::{Key, Reference, Row, Table, TenantKey, Truth, World};
+use super::world::{Key, Reference, Row, Says, Table, TenantKey, Through, Truth, World};
 
 /// What may be wrong with a world, besides that most of its tenants are hidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,7 @@ struct TableGene {
     /// Per cent of rows whose tenant column is NULL.
     hidden: u32,
     references: Vec<usize>,
+    rule: Option<Says>,
     rows: Vec<RowGene>,
 }
 
@@ -34,21 +35,29 @@ struct RowGene {
     tenant: u32,
     several: u32,
     says: u32,
+    ruled: bool,
     picks: Vec<usize>,
     wave: u8,
 }
 
 const TENANTS: u32 = 3;
 const REFERENCES: usize = 4;
+/// Half of the references are foreign keys.
+const THROUGH: usize = 6;
 
 /// `waves` > 0: some rows are written later, in waves 1 to `waves`.
 pub fn worlds(kind: Kind, waves: u8) -> impl Strategy<Value = World> {
-    let row = (0..TENANTS, 0..100_u32, 0..100_u32, vec(0..10_000_usize, REFERENCES), 0..=2 * waves).prop_map(
-        move |(tenant, several, says, picks, wave)| {
+    let picks = vec(0..10_000_usize, REFERENCES);
+    let ruled = prop::bool::weighted(0.15);
+    let row = (0..TENANTS, 0..100_u32, 0..100_u32, ruled, picks, 0..=2 * waves).prop_map(
+        move |(tenant, several, says, ruled, picks, wave)| {
             // Half of the rows are there from the beginning.
-            RowGene { tenant, several, says, picks, wave: wave.saturating_sub(waves) }
+            RowGene { tenant, several, says, ruled, picks, wave: wave.saturating_sub(waves) }
         },
     );
+    let rule = prop_oneof![
+        3 => Just(None), 1 => Just(Some(Says::Expression)), 1 => Just(Some(Says::Mapping)), 1 => Just(Some(Says::Csv))
+    ];
     let key = prop_oneof![
         3 => Just(Key::Integer), 1 => Just(Key::Text), 1 => Just(Key::None), 1 => Just(Key::Composite),
         1 => Just(Key::Partitioned)
@@ -57,12 +66,14 @@ pub fn worlds(kind: Kind, waves: u8) -> impl Strategy<Value = World> {
         Kind::Shared => select(vec![30, 50, 75]),
         Kind::Clean | Kind::Unseen | Kind::Crossing => select(vec![50, 85, 97, 100]),
     };
-    let table = (key, prop::bool::weighted(0.7), hidden, vec(0..64_usize, 0..REFERENCES), vec(row, 0..25));
-    let table = table.prop_map(|(key, legacy_column, hidden, references, rows)| TableGene {
+    let references = vec(0..64_usize * THROUGH, 0..REFERENCES);
+    let table = (key, prop::bool::weighted(0.7), hidden, references, rule, vec(row, 0..25));
+    let table = table.prop_map(|(key, legacy_column, hidden, references, rule, rows)| TableGene {
         key,
         legacy_column,
         hidden,
         references,
+        rule,
         rows,
     });
     let tenant_key = select(vec![TenantKey::Integer, TenantKey::Text, TenantKey::Uuid]);
@@ -77,11 +88,15 @@ fn grow(kind: Kind, tenant_key: TenantKey, genes: &[TableGene]) -> World {
         (0..world.tables.len()).filter(|&t| t == 0 || world.tables[t].key != Key::None).collect();
     for (t, gene) in genes.iter().enumerate() {
         let to = gene.references.iter().map(|&pick| referable[pick % referable.len()]);
-        let to: Vec<usize> = to.filter(|&to| t != 0 || to != 0).collect();
-        world.tables[t].references = to.iter().map(|&to| Reference { to, not_null: false }).collect();
+        let through = gene.references.iter().map(|&pick| pick / 64);
+        let to: Vec<(usize, usize)> = to.zip(through).filter(|&(to, _)| t != 0 || to != 0).collect();
+        world.tables[t].references = to
+            .iter()
+            .map(|&(to, pick)| Reference { to, through: through_which(to, pick), not_null: false })
+            .collect();
         for r in 0..world.tables[t].rows.len() {
             let picks = gene.rows.get(r).map_or(&[][..], |row| &row.picks);
-            let links = to.iter().enumerate().map(|(at, &to)| {
+            let links = to.iter().enumerate().map(|(at, &(to, _))| {
                 let pick = picks.get(at).copied().unwrap_or_default();
                 link(kind, &world.tables[to], world.tables[t].rows[r].truth, pick)
             });
@@ -105,20 +120,41 @@ fn grow(kind: Kind, tenant_key: TenantKey, genes: &[TableGene]) -> World {
 }
 
 fn table(kind: Kind, gene: &TableGene) -> Table {
+    let rule = gene.rule.map(|rule| if gene.key == Key::None { Says::Expression } else { rule });
     let rows = gene.rows.iter().map(|row| {
         let several = matches!(kind, Kind::Shared | Kind::Unseen) && row.several >= 88;
         let truth = if several { Truth::Several } else { Truth::Tenant(row.tenant + 1) };
         let says = gene.legacy_column && !several && row.says >= gene.hidden;
-        Row { truth, own: says.then_some(row.tenant + 1), links: Vec::new(), wave: row.wave }
+        // A file names rows that are there, by their key.
+        let named = rule.is_some_and(|rule| rule != Says::Csv || row.wave == 0);
+        let ruled = named && row.ruled && !several;
+        Row { truth, own: says.then_some(row.tenant + 1), ruled, links: Vec::new(), wave: row.wave }
     });
-    Table { key: gene.key, legacy_column: gene.legacy_column, references: Vec::new(), rows: rows.collect() }
+    let rows = rows.collect();
+    Table { key: gene.key, legacy_column: gene.legacy_column, references: Vec::new(), rule, rows }
+}
+
+fn through_which(to: usize, pick: usize) -> Through {
+    match pick {
+        0..=2 => Through::ForeignKey,
+        4 if to == 0 => Through::Code,
+        5 if to == 0 => Through::Number,
+        _ => Through::Key,
+    }
 }
 
 /// Its rows are the tenants, all there from the beginning.
 fn root(table: &mut Table) {
     table.key = Key::Integer;
     table.legacy_column = true;
-    let tenant = |tenant| Row { truth: Truth::Tenant(tenant), own: Some(tenant), links: Vec::new(), wave: 0 };
+    table.rule = None;
+    let tenant = |tenant| Row {
+        truth: Truth::Tenant(tenant),
+        own: Some(tenant),
+        ruled: false,
+        links: Vec::new(),
+        wave: 0,
+    };
     table.rows = (1..=TENANTS).map(tenant).collect();
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bastide_sql::{Ident, QualifiedName};
 
-use super::{Components, Own, Place, State, Tally, Visible};
+use super::{Components, Place, State, Tally, Visible};
 
 /// Whose a row truly is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ pub fn connected(visible: &Visible) -> Vec<Option<String>> {
     let components = Components::of(&visible.own, &visible.pairs());
     let tenant = |row| {
         let tenants = components.tenants(row);
-        (visible.own[row] == Own::Open && tenants.len() == 1).then(|| tenants.first().cloned()).flatten()
+        (visible.is_open(row) && tenants.len() == 1).then(|| tenants.first().cloned()).flatten()
     };
     (0..visible.places.len()).map(tenant).collect()
 }

@@ -9,7 +9,7 @@
 //!
 //! - *open*: a row of a scoped table whose tenant column is NULL or does not exist.
 //! - *decidable*: an open row that the fixpoint gives one tenant. In a world without crossing links and shared rows that
-//!   must be the same as: an open row that hangs together (undirected) with a row whose tenant is filled in.
+//!   must be the same as: an open row that hangs together (undirected) with a row whose tenant is filled in or declared.
 //! - *assigned*: an open row that inference gave a tenant other than quarantine.
 //! - *right*: an assigned row of one tenant that was given that tenant. To assign a row that several tenants truly use is
 //!   never right.
@@ -34,5 +34,5 @@ pub use fixpoint::{Components, Own, State, fixpoint};
 pub use grow::{Kind, worlds};
 pub use judge::{True, connected, crossings, judge};
 pub use tally::{Tally, print};
-pub use visible::{Link, Place, Scope, Visible};
-pub use world::{Key, Reference, Row, Table, TenantKey, Truth, World};
+pub use visible::{Link, Place, Scope, Undeclared, Visible};
+pub use world::{Key, Reference, Row, Says, Table, TenantKey, Through, Truth, World};

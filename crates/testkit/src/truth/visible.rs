@@ -26,6 +26,14 @@ pub struct Link {
     pub parent: usize,
 }
 
+/// A reference that no constraint knows: a table and its columns, and those of the key they name.
+#[derive(Clone, Debug)]
+pub struct Undeclared {
+    pub name: Ident,
+    pub from: (QualifiedName, Vec<Ident>),
+    pub to: (QualifiedName, Vec<Ident>),
+}
+
 /// What anybody who reads the database can see of whose its rows are.
 #[derive(Clone, Debug, Default)]
 pub struct Visible {
@@ -51,6 +59,19 @@ impl Visible {
     /// # Panics
     /// When something cannot be read.
     pub async fn read(client: &Client, scopes: &[Scope], number: &Ident) -> Self {
+        Self::read_with(client, scopes, number, &[]).await
+    }
+
+    /// The same, with references that no constraint knows.
+    ///
+    /// # Panics
+    /// When something cannot be read.
+    pub async fn read_with(
+        client: &Client,
+        scopes: &[Scope],
+        number: &Ident,
+        undeclared: &[Undeclared],
+    ) -> Self {
         let relations = relations(client).await;
         let mut visible = Self::default();
         let mut rows: BTreeMap<u32, Vec<(usize, Values)>> = BTreeMap::new();
@@ -67,34 +88,44 @@ impl Visible {
                 rows.entry(oid).or_default().push((row, values));
             }
         }
-        visible.follow(client, &relations, &rows).await;
-        visible
-    }
-
-    async fn follow(
-        &mut self,
-        client: &Client,
-        relations: &BTreeMap<u32, Relation>,
-        rows: &BTreeMap<u32, Vec<(usize, Values)>>,
-    ) {
         for key in select_text(client, FOREIGN_KEYS).await {
             let oid = |name: &str| key[name].parse::<u32>().unwrap_or_default();
             let columns = |name: &str| key[name].split('\n').map(str::to_owned).collect::<Vec<_>>();
-            let tuple = |values: &Values, columns: &[String]| {
-                columns.iter().map(|column| values.get(column).cloned()).collect::<Option<Vec<_>>>()
-            };
-            let held_by =
-                |oid| leaves(relations, oid).into_iter().filter_map(|leaf| rows.get(&leaf)).flatten();
-            let (own, theirs) = (columns("own"), columns("theirs"));
-            let parents: HashMap<Vec<String>, usize> = held_by(oid("references"))
-                .filter_map(|(row, values)| Some((tuple(values, &theirs)?, *row)))
-                .collect();
             let name = Ident::new(key["name"].as_str()).unwrap_or_else(|error| panic!("{error}"));
-            for (child, values) in held_by(oid("table")) {
-                if let Some(&parent) = tuple(values, &own).and_then(|tuple| parents.get(&tuple)) {
-                    let key = (relations[&oid("table")].name.clone(), name.clone());
-                    self.links.push(Link { key, child: *child, parent });
-                }
+            let ends = [(oid("table"), columns("own")), (oid("references"), columns("theirs"))];
+            visible.follow(&relations, &rows, &name, &ends);
+        }
+        for reference in undeclared {
+            let end = |(table, columns): &(QualifiedName, Vec<Ident>)| {
+                let oid = relations.iter().find(|(_, relation)| relation.name == *table).map(|(&oid, _)| oid);
+                let columns = columns.iter().map(|column| column.as_str().to_owned()).collect();
+                (oid.unwrap_or_else(|| panic!("there is no {table}")), columns)
+            };
+            let ends = [end(&reference.from), end(&reference.to)];
+            visible.follow(&relations, &rows, &reference.name, &ends);
+        }
+        visible
+    }
+
+    /// Of one reference: the table and columns at either end.
+    fn follow(
+        &mut self,
+        relations: &BTreeMap<u32, Relation>,
+        rows: &BTreeMap<u32, Vec<(usize, Values)>>,
+        name: &Ident,
+        [(table, own), (references, theirs)]: &[(u32, Vec<String>); 2],
+    ) {
+        let tuple = |values: &Values, columns: &[String]| {
+            columns.iter().map(|column| values.get(column).cloned()).collect::<Option<Vec<_>>>()
+        };
+        let held_by =
+            |oid: u32| leaves(relations, oid).into_iter().filter_map(|leaf| rows.get(&leaf)).flatten();
+        let parents: HashMap<Vec<String>, usize> =
+            held_by(*references).filter_map(|(row, values)| Some((tuple(values, theirs)?, *row))).collect();
+        for (child, values) in held_by(*table) {
+            if let Some(&parent) = tuple(values, own).and_then(|tuple| parents.get(&tuple)) {
+                let key = (relations[table].name.clone(), name.clone());
+                self.links.push(Link { key, child: *child, parent });
             }
         }
     }
@@ -107,7 +138,13 @@ impl Visible {
 
     /// Open rows.
     pub fn open(&self) -> impl Iterator<Item = usize> {
-        (0..self.places.len()).filter(|&row| self.own[row] == Own::Open)
+        (0..self.places.len()).filter(|&row| self.is_open(row))
+    }
+
+    /// No column says whose the row is.
+    #[must_use]
+    pub fn is_open(&self, row: usize) -> bool {
+        matches!(self.own[row], Own::Open | Own::Declared(_))
     }
 }
 

@@ -24,7 +24,20 @@ pub struct Table {
     /// It had a tenant column before anybody thought of tenants; filled, or not, by [`Row::own`].
     pub legacy_column: bool,
     pub references: Vec<Reference>,
+    /// A rule that the operator declares, and how it says whose [`Row::ruled`] rows are.
+    pub rule: Option<Says>,
     pub rows: Vec<Row>,
+}
+
+/// The ways a declared rule has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// [`World::mark`] holds the tenant, as text.
+    Expression,
+    /// It holds a word for the tenant.
+    Mapping,
+    /// A file names keys; only of rows that are there from the beginning.
+    Csv,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +55,28 @@ pub enum Key {
 #[derive(Clone, Debug)]
 pub struct Reference {
     pub to: usize,
+    pub through: Through,
     pub not_null: bool,
+}
+
+/// What a reference names its row by, and who knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Through {
+    ForeignKey,
+    /// The key, but no constraint says so.
+    Key,
+    /// The root's code, a text, in the same way.
+    Code,
+    /// The root's number, in the same way.
+    Number,
 }
 
 #[derive(Clone)]
 pub struct Row {
     pub truth: Truth,
     pub own: Option<u32>,
+    /// The rule of its table says whose it is.
+    pub ruled: bool,
     /// For every reference of its table, the row it points at.
     pub links: Vec<Option<usize>>,
     /// 0: there from the beginning; else the wave of later writes that brings it.
@@ -127,12 +155,15 @@ impl World {
         statements.extend((0..self.tables.len()).filter_map(|table| self.insert(table, 0)));
         for (table, made) in self.tables.iter().enumerate() {
             for (r, reference) in made.references.iter().enumerate() {
+                if reference.through != Through::ForeignKey {
+                    continue;
+                }
                 statements.push(sql!(
                     "ALTER TABLE {} ADD FOREIGN KEY ({}) REFERENCES {} ({})",
                     Self::name(table),
                     join(self.reference_columns(table, r), ", "),
                     Self::name(reference.to),
-                    join(self.key_columns(reference.to), ", ")
+                    join(self.target_columns(reference), ", ")
                 ));
             }
             if made.legacy_column && table != 0 {
@@ -182,7 +213,7 @@ impl World {
                     else {
                         continue;
                     };
-                    let values = self.key_values(reference.to, to);
+                    let values = self.target_values(reference, to);
                     let set = self.reference_columns(table, r).into_iter().zip(values);
                     statements.push(sql!(
                         "UPDATE {} SET {} WHERE no = {}",
@@ -206,13 +237,19 @@ impl World {
             .collect();
         for (r, reference) in made.references.iter().enumerate() {
             let not_null = if reference.not_null { sql!(" NOT NULL") } else { sql!("") };
-            let typed = self.reference_columns(table, r).into_iter().zip(self.key_types(reference.to));
+            let typed = self.reference_columns(table, r).into_iter().zip(self.target_types(reference));
             columns.extend(typed.map(|(column, kind)| sql!("{} {}{}", column, kind, not_null)));
         }
         if made.legacy_column && table != 0 {
             columns.push(sql!("{} {}", Self::tenant_column(table), self.tenant_type()));
         }
+        if self.has_mark(table) {
+            columns.push(sql!("{} text", Self::mark()));
+        }
         columns.push(sql!("no integer NOT NULL"));
+        if table == 0 {
+            columns.extend([sql!("code text UNIQUE"), sql!("UNIQUE (no)")]);
+        }
         if made.key != Key::None {
             columns.push(sql!("PRIMARY KEY ({})", join(self.key_columns(table), ", ")));
         }
@@ -238,7 +275,13 @@ impl World {
         if own {
             columns.push(Self::tenant_column(table));
         }
+        if self.has_mark(table) {
+            columns.push(Self::mark());
+        }
         columns.push(Self::number());
+        if table == 0 {
+            columns.push(Ident::constant("code"));
+        }
         let rows: Vec<Sql> = made
             .rows
             .iter()
@@ -253,8 +296,8 @@ impl World {
                         theirs < wave || theirs == 0
                     };
                     match to.filter(there) {
-                        Some(to) => values.extend(self.key_values(reference.to, to)),
-                        None => values.extend(self.nothing(reference.to, no)),
+                        Some(to) => values.extend(self.target_values(reference, to)),
+                        None => values.extend(self.nothing(reference, no)),
                     }
                 }
                 if own {
@@ -263,7 +306,16 @@ impl World {
                             .map_or_else(|| sql!("NULL"), |own| sql!("{}", Literal::text(self.tenant(own)))),
                     );
                 }
+                if self.has_mark(table) {
+                    values.push(
+                        self.said(table, row)
+                            .map_or_else(|| sql!("NULL"), |said| sql!("{}", Literal::text(said))),
+                    );
+                }
                 values.push(sql!("{}", no));
+                if table == 0 {
+                    values.push(sql!("{}", Literal::text(code(no))));
+                }
                 sql!("({})", join(values, ", "))
             })
             .collect();
@@ -274,15 +326,76 @@ impl World {
     }
 
     /// A reference to nothing. One of two columns may be filled all the same: MATCH SIMPLE asks no more.
-    fn nothing(&self, to: usize, no: usize) -> Vec<Sql> {
-        let width = self.key_columns(to).len();
+    fn nothing(&self, reference: &Reference, no: usize) -> Vec<Sql> {
+        let width = self.target_columns(reference).len();
         if width == 1 {
             return vec![sql!("NULL")];
         }
         if no.is_multiple_of(2) { vec![sql!("0"), sql!("NULL")] } else { vec![sql!("NULL"); width] }
     }
 
-    fn key_columns(&self, table: usize) -> Vec<Ident> {
+    /// The columns by which a reference names its row.
+    #[must_use]
+    pub fn target_columns(&self, reference: &Reference) -> Vec<Ident> {
+        match reference.through {
+            Through::ForeignKey | Through::Key => self.key_columns(reference.to),
+            Through::Code => vec![Ident::constant("code")],
+            Through::Number => vec![Self::number()],
+        }
+    }
+
+    fn target_types(&self, reference: &Reference) -> Vec<Sql> {
+        match reference.through {
+            Through::ForeignKey | Through::Key => self.key_types(reference.to),
+            Through::Code => vec![sql!("text")],
+            Through::Number => vec![sql!("integer")],
+        }
+    }
+
+    fn target_values(&self, reference: &Reference, no: usize) -> Vec<Sql> {
+        match reference.through {
+            Through::ForeignKey | Through::Key => self.key_values(reference.to, no),
+            Through::Code => vec![sql!("{}", Literal::text(code(no)))],
+            Through::Number => vec![sql!("{}", no)],
+        }
+    }
+
+    /// Where a rule finds whose a row is.
+    #[must_use]
+    pub fn mark() -> Ident {
+        Ident::constant("the \"mark\"")
+    }
+
+    fn has_mark(&self, table: usize) -> bool {
+        matches!(self.tables[table].rule, Some(Says::Expression | Says::Mapping))
+    }
+
+    /// The tenant that the rule of its table gives a row.
+    #[must_use]
+    pub fn ruled(row: &Row) -> Option<u32> {
+        match row.truth {
+            Truth::Tenant(tenant) if row.ruled => Some(tenant),
+            Truth::Tenant(_) | Truth::Several => None,
+        }
+    }
+
+    /// What [`Self::mark`] holds.
+    fn said(&self, table: usize, row: &Row) -> Option<String> {
+        let tenant = Self::ruled(row)?;
+        Some(match self.tables[table].rule {
+            Some(Says::Mapping) => Self::word(tenant),
+            _ => self.tenant(tenant),
+        })
+    }
+
+    /// What a mapping looks up.
+    #[must_use]
+    pub fn word(tenant: u32) -> String {
+        format!("it's \"{tenant}\"")
+    }
+
+    #[must_use]
+    pub fn key_columns(&self, table: usize) -> Vec<Ident> {
         match self.tables[table].key {
             _ if table == 0 => vec![Ident::constant("id")],
             Key::None => Vec::new(),
@@ -292,7 +405,8 @@ impl World {
         }
     }
 
-    fn key_types(&self, table: usize) -> Vec<Sql> {
+    #[must_use]
+    pub fn key_types(&self, table: usize) -> Vec<Sql> {
         match self.tables[table].key {
             _ if table == 0 => vec![self.tenant_type()],
             Key::None => Vec::new(),
@@ -310,21 +424,39 @@ impl World {
             }
             Key::None => Vec::new(),
             Key::Integer => vec![sql!("{}", no)],
-            Key::Text => {
-                let code = if no.is_multiple_of(2) { format!("A-{no}") } else { format!("a's \"{no}\", \\") };
-                vec![sql!("{}", Literal::text(code))]
-            }
+            Key::Text => vec![sql!("{}", Literal::text(text_key(no)))],
             Key::Composite | Key::Partitioned => {
                 vec![sql!("{}", no / 2), sql!("{}", Literal::text(PARTS[no % 2]))]
             }
         }
     }
 
-    fn reference_columns(&self, table: usize, r: usize) -> Vec<Ident> {
-        let to = self.tables[table].references[r].to;
-        let suffixed = (0..self.key_columns(to).len()).map(|at| ident(format!("R{r} {at}")));
+    /// The same as somebody writes it into a file.
+    #[must_use]
+    pub fn key_texts(&self, table: usize, no: usize) -> Vec<String> {
+        match self.tables[table].key {
+            Key::None => Vec::new(),
+            Key::Integer => vec![no.to_string()],
+            Key::Text => vec![text_key(no)],
+            Key::Composite | Key::Partitioned => vec![(no / 2).to_string(), PARTS[no % 2].to_owned()],
+        }
+    }
+
+    #[must_use]
+    pub fn reference_columns(&self, table: usize, r: usize) -> Vec<Ident> {
+        let reference = &self.tables[table].references[r];
+        let suffixed = (0..self.target_columns(reference).len()).map(|at| ident(format!("R{r} {at}")));
         suffixed.collect()
     }
+}
+
+fn text_key(no: usize) -> String {
+    if no.is_multiple_of(2) { format!("A-{no}") } else { format!("a's \"{no}\", \\") }
+}
+
+/// Of a row of the root.
+fn code(no: usize) -> String {
+    format!("Code {no}'s")
 }
 
 const PARTS: [&str; 2] = ["a b", "Ü'"];
@@ -347,14 +479,19 @@ impl fmt::Debug for World {
                 (_, true) => "legacy tenant column",
                 (_, false) => "no tenant column",
             };
-            let to: Vec<String> = table.references.iter().map(|r| format!("→ t{}", r.to)).collect();
-            writeln!(f, "t{t} ({:?} key; {column}) {}", table.key, to.join(", "))?;
+            let to: Vec<String> =
+                table.references.iter().map(|r| format!("→ t{} by {:?}", r.to, r.through)).collect();
+            let rule = table.rule.map_or(String::new(), |rule| format!("; rule by {rule:?}"));
+            writeln!(f, "t{t} ({:?} key; {column}{rule}) {}", table.key, to.join(", "))?;
             for (no, row) in table.rows.iter().enumerate() {
                 let truth = match row.truth {
                     Truth::Tenant(tenant) => format!("of {tenant}"),
                     Truth::Several => "of several".to_owned(),
                 };
-                let own = row.own.map_or(String::new(), |own| format!(", says {own}"));
+                let mut own = row.own.map_or(String::new(), |own| format!(", says {own}"));
+                if row.ruled {
+                    own.push_str(", ruled");
+                }
                 let links = row.links.iter().zip(&table.references);
                 let links: Vec<String> =
                     links.filter_map(|(to, r)| to.map(|to| format!("t{}#{to}", r.to))).collect();
