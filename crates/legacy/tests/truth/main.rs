@@ -44,7 +44,7 @@ async fn ask(db: &Database, classes: &Classification) -> Asked {
     let graph = Graph::build(&catalog, &classes.root, &classes.scoped());
     let scopes: Vec<Scope> =
         classes.scoped().into_iter().map(|(table, column)| Scope { table, tenant: column.name }).collect();
-    let seen = visible(&client, &scopes, &number()).await;
+    let seen = visible(&client, &scopes, &number(), &[]).await;
     let expected = fixpoint(&seen.own, &seen.pairs());
     survey_agrees(&client, &graph, &seen, &expected).await.unwrap_or_else(|error| panic!("{error}"));
     client

@@ -26,6 +26,7 @@ pub(crate) fn column(name: &str, kind: &str) -> Column {
     Column {
         name: ident(name),
         type_name: Sql::trusted(kind),
+        collation: None,
         not_null: true,
         default: None,
         generated: None,
