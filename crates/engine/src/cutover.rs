@@ -1,7 +1,7 @@
 //! The moment the legacy login loses its unfiltered access. A short window of its own, after the seven phases: it can
 //! fail, be undone and be tried again without touching them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bastide_catalog::Catalog;
 use bastide_plan::{
@@ -13,8 +13,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::{
-    EngineError, Event, Listener, MigrationGuard, PhaseRecord, Place, RunOutcome, RunRecord, RunState,
-    journal,
+    EngineError, Event, Listener, MigrationGuard, Place, RunOutcome, RunRecord, RunState, journal,
     phases::{projection, validation},
     read_run, rollback,
     run::{outcome, run_steps, stopped, wrong},
@@ -93,7 +92,7 @@ pub(crate) async fn go_on(
         projection::compare(&mut guard, before, &run.plan, steps, listener).await;
     }
     let took = begun.elapsed();
-    journal::phase_took(guard.client(), run.id, &PhaseRecord { phase, seconds: took.as_secs_f64() }).await?;
+    journal::phase_took(guard.client(), run.id, phase, took, Duration::ZERO).await?;
     journal::run_is(guard.client(), run.id, RunState::CutOver, phase, None).await?;
     listener(&Event::PhaseDone { phase, took });
     outcome(&guard, run.id, Some(verdict)).await

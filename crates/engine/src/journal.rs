@@ -3,6 +3,8 @@
 //! Every write is one statement, committed by itself or together with the step it speaks of. The inverse is stored, as
 //! concrete SQL, when the step is planned: a newer binary undoes what an older one did without rendering anything.
 
+use std::time::Duration;
+
 use bastide_plan::{Phase, PlannedStep, Script, StepId};
 use serde_json::json;
 use tokio_postgres::{GenericClient, Row, types::Json};
@@ -143,15 +145,19 @@ pub(crate) async fn run_is(
     Ok(())
 }
 
+/// When it ended is the server's to say, whose clock the steps go by; `ago` is how long it has been since.
 pub(crate) async fn phase_took(
     client: &impl GenericClient,
     run: Uuid,
-    record: &PhaseRecord,
+    phase: Phase,
+    took: Duration,
+    ago: Duration,
 ) -> Result<(), EngineError> {
+    let record = PhaseRecord { phase, seconds: took.as_secs_f64(), ended_at: None };
     client
         .execute(
-            "UPDATE bastide.run SET phases = phases || $2 WHERE id = $1",
-            &[&run, &Json(json!([record]))],
+            "UPDATE bastide.run SET phases = phases || jsonb_build_array($2::jsonb || jsonb_build_object('ended_at', clock_timestamp() - make_interval(secs => $3))) WHERE id = $1",
+            &[&run, &Json(record), &ago.as_secs_f64()],
         )
         .await
         .map_err(EngineError::server("writing the state of the run"))?;

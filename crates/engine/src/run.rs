@@ -1,6 +1,6 @@
 //! The seven phases, from the first look to the last ANALYZE, and how a run that stopped goes on.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bastide_catalog::Catalog;
 use bastide_plan::{Phase, Plan, StepId};
@@ -8,8 +8,8 @@ use bastide_verify::Verdict;
 use uuid::Uuid;
 
 use crate::{
-    BackupChoice, EngineError, Event, Listener, MigrateOptions, MigrationGuard, OnFailure, PhaseRecord,
-    Place, RunRecord, RunState, StepRecord, bootstrap, journal, phases, read_run,
+    BackupChoice, EngineError, Event, Listener, MigrateOptions, MigrationGuard, OnFailure, Place, RunRecord,
+    RunState, StepRecord, bootstrap, journal, phases, read_run,
     rollback::{self, Undone},
     runner::Runner,
     upgrade,
@@ -46,8 +46,8 @@ pub async fn migrate(options: &MigrateOptions, listener: Listener<'_>) -> Result
         database: guard.database().to_owned(),
         steps: options.plan.steps.len(),
     });
-    let record = PhaseRecord { phase: Phase::Preflight, seconds: preflight.as_secs_f64() };
-    journal::phase_took(guard.client(), run, &record).await?;
+    journal::phase_took(guard.client(), run, Phase::Preflight, preflight, begun.elapsed() - preflight)
+        .await?;
     listener(&Event::PhaseDone { phase: Phase::Preflight, took: preflight });
     if options.until == Some(Phase::Preflight) {
         journal::run_is(guard.client(), run, RunState::Stopped, Phase::Preflight, None).await?;
@@ -175,8 +175,7 @@ impl<'a> Course<'a> {
             }
         }
         let took = begun.elapsed();
-        let record = PhaseRecord { phase, seconds: took.as_secs_f64() };
-        journal::phase_took(self.guard.client(), self.run, &record).await?;
+        journal::phase_took(self.guard.client(), self.run, phase, took, Duration::ZERO).await?;
         (self.listener)(&Event::PhaseDone { phase, took });
         Ok(())
     }

@@ -43,6 +43,9 @@ pub enum RunState {
 pub struct PhaseRecord {
     pub phase: Phase,
     pub seconds: f64,
+    /// By the server's clock, as the steps; older journals do not say.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub ended_at: Option<OffsetDateTime>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -5,15 +5,18 @@ mod found;
 mod integrity;
 mod proof;
 mod rows;
+mod timeline;
 mod work;
 
 pub use discovery::discovery_html;
 pub use rows::rows_html;
 
-use bastide_record::RunState;
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
-use crate::{Report, Summary, numbers};
+use crate::{
+    Report, Summary, numbers,
+    standing::{self, Line, Part, Standing},
+};
 
 /// A whole HTML document.
 #[must_use]
@@ -28,7 +31,7 @@ pub fn html(report: &Report<'_>) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="generator" content={ "bastide " (report.run.bastide) };
                 title { "Isolation report: " (database) }
-                style { (PreEscaped(include_str!("style.css"))) }
+                style { (PreEscaped(include_str!("style.css"))) (PreEscaped(include_str!("html/timeline.css"))) }
             }
             body {
                 header { div {
@@ -44,6 +47,7 @@ pub fn html(report: &Report<'_>) -> String {
                     (found::links(report))
                     (proof::findings(report))
                     (proof::probes(report))
+                    (timeline::timeline(report))
                     (work::phases(report))
                     (work::locks(report))
                     (work::steps(report))
@@ -63,42 +67,19 @@ pub fn html(report: &Report<'_>) -> String {
 const WALL: &str = r#"<svg viewBox="0 0 24 24" fill="currentColor" aria-hidden="true"><path d="M2 5h3v2h3V5h3v2h2V5h3v2h3V5h3v15h-7v-4a3 3 0 0 0-6 0v4H2z"/></svg>"#;
 
 fn state(report: &Report<'_>, summary: &Summary) -> Markup {
-    let isolated = report.verdict.is_some_and(bastide_record::Verdict::isolated);
-    let (class, word, sentence) = match report.run.state {
-        RunState::CutOver | RunState::Finished if isolated => (
-            "held",
-            "Isolated",
-            "PostgreSQL keeps the tenants apart, for every login that row security can bind.",
-        ),
-        RunState::PendingCutover if isolated => (
-            "pending",
-            "Pending cutover",
-            "The application's login is isolated. The legacy login still reads everything until `bastide rls cutover`.",
-        ),
-        RunState::RolledBack => ("closed", "Rolled back", "The database is as it was before the run."),
-        RunState::Running | RunState::RollingBack => ("started", "Under way", "The run has not ended yet."),
-        RunState::Upgraded => (
-            "pending",
-            "Upgraded",
-            "Every row that evidence settles has its tenant; nothing keeps the tenants apart yet. `bastide rls resume` goes on.",
-        ),
-        RunState::Stopped => (
-            "failed",
-            "Stopped",
-            "The run stopped half-way; `bastide rls resume` and `bastide rls rollback` both work.",
-        ),
-        RunState::PendingCutover | RunState::CutOver | RunState::Finished if report.verdict.is_none() => (
-            "pending",
-            "Not verified",
-            "This report has no verification at hand; `bastide rls validate` makes one.",
-        ),
-        _ => ("failed", "Not isolated", "Something below is open: see what is left to do."),
-    };
+    let Standing { class, word, sentence } = standing::standing(report);
     markup! {
-        p.lead { span.{ "pill " (class) } { (word) } " " (sentence) }
+        p.lead { span.{ "pill " (class) } { (word) } " " (line(&sentence)) }
         @if let Some(error) = &report.run.error { p.calm { (error) } }
         @if summary.steps == 0 { p.soft { "The run took no steps." } }
     }
+}
+
+fn line(line: &Line<'_>) -> Markup {
+    markup! { @for part in &line.0 { @match part {
+        Part::Text(text) => (text),
+        Part::Code(name) => code { (name) },
+    } } }
 }
 
 fn cards(summary: &Summary) -> Markup {
@@ -118,29 +99,12 @@ fn cards(summary: &Summary) -> Markup {
     }
 }
 
-/// What a person still has to do, first: it is why the page is opened.
+/// First: it is why the page is opened.
 fn left_to_do(report: &Report<'_>, summary: &Summary) -> Markup {
-    let plan = &report.run.plan;
-    let mut items: Vec<Markup> = Vec::new();
-    if report.run.state == RunState::PendingCutover {
-        items.push(markup! { "Point the application at the login " code { (plan.config.app_role) } ", then run " code { "bastide rls cutover" } "." });
-    }
-    if report.run.state == RunState::CutOver {
-        items.push(markup! { "When you will not want to go back, run " code { "bastide rls finish" } "; until then " code { "bastide rls rollback" } " undoes everything." });
-    }
-    if let (Some(tenant), true) = (&plan.quarantine, summary.rows_quarantined > 0) {
-        items.push(markup! { (numbers::counted(summary.rows_quarantined, "row is", "rows are")) " in the quarantine tenant " code { (tenant.id) } ": decide whose they are and move them, or leave them there." });
-    }
-    for (table, rows) in report.held {
-        items.push(markup! { (numbers::counted(*rows, "row of ", "rows of ")) code { (table) } " held aside: no tenant could keep them without a link to another. They are whole in " code { "bastide.held" } "." });
-    }
-    for finding in report.verdict.into_iter().flat_map(bastide_record::Verdict::open_findings) {
-        items.push(markup! { code { (finding.id) } " " code { (finding.object) } ": " (finding.mend) });
-    }
-    items.extend(plan.notes.iter().map(|note| markup! { (note) }));
+    let lines = standing::left_to_do(report, summary);
     markup! {
         h2 { "What is left to do" }
-        @if items.is_empty() { p.calm { "Nothing." } } @else { ul.todo { @for item in &items { li { (item) } } } }
+        @if lines.is_empty() { p.calm { "Nothing." } } @else { ul.todo { @for item in &lines { li { (line(item)) } } } }
     }
 }
 

@@ -1,22 +1,27 @@
-//! Plans, runs, verdicts and discoveries as something to read: terminal text, a self-contained HTML page, JSON. Pure: values in,
-//! strings out.
+//! Plans, runs, verdicts and discoveries as something to read: terminal text, Markdown, a self-contained HTML page, JSON. Pure:
+//! values in, strings out.
 
 mod discovery_text;
+mod document;
 mod html;
+mod markdown;
 mod numbers;
 mod plan_text;
 mod rows_text;
 #[cfg(test)]
 mod sample;
+mod standing;
 mod summary;
 mod text;
+mod timeline;
 mod verdict_text;
 
 use bastide_record::{RunRecord, StepRecord, Verdict};
-use serde::Serialize;
 
 pub use discovery_text::discovery;
+pub use document::{Document, REPORT_FORMAT, document};
 pub use html::{discovery_html, html, rows_html};
+pub use markdown::markdown;
 pub use plan_text::{open_questions, plan};
 pub use rows_text::rows;
 pub use summary::Summary;
@@ -24,7 +29,7 @@ pub use text::text;
 pub use verdict_text::verdict;
 
 /// Everything a report tells of one run.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy)]
 pub struct Report<'a> {
     pub run: &'a RunRecord,
     pub steps: &'a [StepRecord],

@@ -112,8 +112,8 @@ pub(crate) fn run(state: RunState) -> RunRecord {
         ended_at: None,
         error: None,
         phases: vec![
-            PhaseRecord { phase: Phase::Assignment, seconds: 12.34 },
-            PhaseRecord { phase: Phase::Policies, seconds: 0.2 },
+            PhaseRecord { phase: Phase::Assignment, seconds: 12.34, ended_at: None },
+            PhaseRecord { phase: Phase::Policies, seconds: 0.2, ended_at: None },
         ],
         backup: None,
     }

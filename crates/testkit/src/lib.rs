@@ -8,10 +8,12 @@ mod cache;
 mod database;
 mod fingerprint;
 mod legacy;
+mod schema;
 mod server;
 pub mod truth;
 
 pub use database::Database;
 pub use fingerprint::{Columns, Fingerprints, diff};
 pub use legacy::{legacy, legacy_data, legacy_dump};
+pub use schema::Schema;
 pub use server::{Server, server, server_with, template};

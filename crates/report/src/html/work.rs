@@ -3,7 +3,11 @@
 use bastide_plan::Phase;
 use maud::{Markup, html};
 
-use crate::{Report, Summary, numbers};
+use super::timeline::strip;
+use crate::{
+    Report, Summary, numbers,
+    timeline::{begun, clock},
+};
 
 const SHOWN_LOCKS: usize = 10;
 
@@ -43,21 +47,24 @@ fn bar(share: f64) -> Markup {
 }
 
 pub(super) fn steps(report: &Report<'_>) -> Markup {
+    let begun = begun(report);
     html! {
         h2 { "The steps" }
-        p.lead { "Each change, in order, with the lock it took, how long it held it, how long it waited for it, and in how many tries." }
+        p.lead { "Each change, in order: when it began, counted from the run, the lock it took, how long it held it, how long it waited for it, and in how many tries." }
         @for phase in Phase::SEVEN.into_iter().chain([Phase::Cutover]) {
             @let steps: Vec<_> = report.steps.iter().filter(|step| step.phase == phase).collect();
             @if !steps.is_empty() {
                 details {
                     summary { (phase) " " span.soft { (numbers::counted(steps.len() as u64, "step", "steps")) } }
+                    (strip(report, phase))
                     div.scroll { table {
-                        thead { tr { th { "Step" } th { "State" } th { "Lock" } th.n { "Held" } th.n { "Waited" } th.n { "Tries" } th.n { "Rows" } } }
+                        thead { tr { th { "Step" } th { "State" } th.n { "Began" } th { "Lock" } th.n { "Held" } th.n { "Waited" } th.n { "Tries" } th.n { "Rows" } } }
                         tbody { @for step in &steps {
                             @let state = format!("{:?}", step.state).to_lowercase();
                             tr {
                                 td { (step.text) @if let Some(error) = &step.error { br; span.soft { (error) } } }
                                 td { span.{ "pill " (state) } { (state) } }
+                                td.n { @if let Some(at) = step.started_at { (clock((at - begun).as_seconds_f64(), 0.1)) } }
                                 td { @if let Some(lock) = step.forward.lock { (lock) } }
                                 td.n { (numbers::milliseconds(step.held_ms)) }
                                 td.n { (numbers::milliseconds(step.waited_ms)) }
