@@ -1,6 +1,6 @@
 //! The command line, as the contract in `docs/cli.md` has it.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use bastide_sql::{Ident, QualifiedName};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -35,7 +35,10 @@ pub(crate) struct Global {
     pub(crate) state_dir: Option<PathBuf>,
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-    /// More detail on stderr; twice for each statement's time.
+    /// Of what is logged to stderr: `json` logs each step as one line, and all else said there, too.
+    #[arg(long, env = "BASTIDE_LOG_FORMAT", global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    pub(crate) log_format: Format,
+    /// More detail on stderr, a line for each step among it; twice for each statement's time.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// No progress and no notices.
@@ -145,6 +148,12 @@ pub(crate) enum Rls {
     Status {
         #[command(flatten)]
         run: RunId,
+        /// Look again and again, until the run ends or stops; leaves with the exit code of its state.
+        #[arg(long)]
+        watch: bool,
+        /// Between two looks.
+        #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds, requires = "watch")]
+        interval: Duration,
     },
     /// Go on with a run that was stopped or killed.
     Resume {
@@ -175,11 +184,14 @@ pub(crate) enum Rls {
         #[command(flatten)]
         yes: Yes,
     },
-    /// The run's report: HTML into the state folder, a summary here.
+    /// The run's report: the page into the state folder, and here for the terminal (or, with --format json, as a document).
     Report {
         #[command(flatten)]
         run: RunId,
-        /// Where the HTML goes.
+        /// The form, here on stdout or in FILE [default: by FILE's name: .txt, .md, .html, .json].
+        #[arg(long = "as", value_enum, value_name = "FORM")]
+        form: Option<ReportForm>,
+        /// Where it goes, instead of the page in the state folder.
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
@@ -298,6 +310,22 @@ pub(crate) enum OnFailure {
 pub(crate) enum VerifyBackup {
     List,
     Restore,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportForm {
+    Text,
+    Markdown,
+    Html,
+    Json,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
+    if (0.1..=3600.0).contains(&seconds) {
+        return Ok(Duration::from_secs_f64(seconds));
+    }
+    Err("from 0.1 to 3600 seconds".to_owned())
 }
 
 fn qualified(text: &str) -> Result<QualifiedName, String> {

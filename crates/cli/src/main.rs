@@ -8,6 +8,7 @@ mod keys;
 mod printer;
 mod progress;
 mod state;
+mod step_log;
 
 use std::process::ExitCode;
 
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
         }
     };
     let printer = Printer::new(&cli.global);
-    log_to_stderr(cli.global.verbose, printer.color());
+    log_to_stderr(cli.global.verbose, &printer);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -42,16 +43,31 @@ fn main() -> ExitCode {
     }
 }
 
-fn log_to_stderr(verbose: u8, color: bool) {
+fn log_to_stderr(verbose: u8, printer: &Printer) {
     let level = match verbose {
         0 => "warn",
         1 => "info",
         _ => "debug",
     };
+    let json = printer.logs_json();
+    // A failed step is told by the command's own error, too; whoever asks for JSON asks for every step's line.
+    let steps = if json || verbose > 0 { "info" } else { "off" };
+    let said = if json { "info" } else { "off" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("BASTIDE_LOG").unwrap_or_else(|_| {
         tracing_subscriber::EnvFilter::new(format!(
-            "warn,bastide={level},bastide_engine={level},bastide_server={level},bastide_legacy={level}"
+            "warn,bastide={level},bastide_engine={level},bastide_server={level},bastide_legacy={level},{}={steps},bastide::note={said}",
+            step_log::TARGET
         ))
     });
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color).init();
+    // Whatever else is asked not to be logged, why a command failed is said.
+    let filter = match "bastide::error=error".parse() {
+        Ok(always) => filter.add_directive(always),
+        Err(_) => filter,
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        log.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+    } else {
+        log.with_ansi(printer.color()).init();
+    }
 }

@@ -11,6 +11,7 @@ use crate::args::{Format, Global};
 #[derive(Clone)]
 pub(crate) struct Printer {
     format: Format,
+    log_format: Format,
     quiet: bool,
     color: bool,
 }
@@ -18,7 +19,16 @@ pub(crate) struct Printer {
 impl Printer {
     pub(crate) fn new(global: &Global) -> Self {
         let color = !global.no_color && io::stderr().is_terminal();
-        Self { format: global.format, quiet: global.quiet, color }
+        Self { format: global.format, log_format: global.log_format, quiet: global.quiet, color }
+    }
+
+    pub(crate) fn json_wanted(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Whether stderr is for a machine: then whatever is said there is a line of the log.
+    pub(crate) fn logs_json(&self) -> bool {
+        self.log_format == Format::Json
     }
 
     pub(crate) fn quiet(&self) -> bool {
@@ -45,6 +55,14 @@ impl Printer {
         self.raw(&format!("{}\n", serde_json::to_string_pretty(value)?))
     }
 
+    /// One of several results, each on a line of its own.
+    pub(crate) fn line<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+        match self.format {
+            Format::Json => self.raw(&format!("{}\n", serde_json::to_string(value)?)),
+            Format::Text => self.raw(&format!("{}\n", text().trim_end())),
+        }
+    }
+
     pub(crate) fn raw(&self, text: &str) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -56,12 +74,21 @@ impl Printer {
 
     /// Something worth knowing, on stderr.
     pub(crate) fn note(&self, text: &str) {
-        if !self.quiet {
+        if self.quiet {
+            return;
+        }
+        if self.logs_json() {
+            tracing::info!(target: "bastide::note", "{text}");
+        } else {
             say(text);
         }
     }
 
     pub(crate) fn error(&self, error: &anyhow::Error) {
+        if self.logs_json() {
+            tracing::error!(target: "bastide::error", "{}", sentence(error));
+            return;
+        }
         let label = if self.color { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
         say(&format!("{label} {}", sentence(error)));
     }

@@ -1,4 +1,4 @@
-//! A run's events as bars on a terminal; where stderr is no terminal, only what must be known.
+//! A run's events as bars on a terminal; where stderr is no terminal, only what must be known. And each step's line in the log.
 
 use std::{io::IsTerminal, sync::Mutex, time::Duration};
 
@@ -6,7 +6,7 @@ use bastide_engine::Event;
 use bastide_plan::Phase;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::printer::Printer;
+use crate::{printer::Printer, step_log};
 
 pub(crate) struct Progress {
     printer: Printer,
@@ -22,7 +22,7 @@ struct State {
 
 impl Progress {
     pub(crate) fn new(printer: &Printer) -> Self {
-        let shown = std::io::stderr().is_terminal() && !printer.quiet();
+        let shown = std::io::stderr().is_terminal() && !printer.quiet() && !printer.logs_json();
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self {
             printer: printer.clone(),
@@ -77,6 +77,7 @@ impl Progress {
                     bar.finish_with_message(format!("done in {:.1} s", took.as_secs_f64()));
                 }
             }
+            Event::StepEnded(end) => self.bars.suspend(|| step_log::ended(end)),
             Event::Notice { text } => self.bars.suspend(|| self.printer.note(text)),
             Event::RunStarted { .. } => {}
         }

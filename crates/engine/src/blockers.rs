@@ -1,17 +1,14 @@
 //! Who is in the way of a lock: asked after we stepped back, so that the operator knows whom to talk to.
 
 use bastide_plan::Script;
+use bastide_record::Blocker;
 use bastide_sql::{LockMode, sql};
 use tokio_postgres::Client;
 
 /// Up to three sessions, the oldest transaction first. Nothing that goes wrong here may stop the run: then nobody is named.
 pub(crate) async fn blockers(client: &Client, script: &Script) -> Vec<String> {
-    let relations: Vec<String> =
-        script.locked.iter().map(|name| sql!("{}", name).as_str().to_owned()).collect();
-    let modes = conflicting(script.lock.unwrap_or(LockMode::RowExclusive));
-    let found = client.query(QUERY, &[&relations, &modes]).await;
-    match found {
-        Ok(rows) => rows.iter().filter_map(|row| row.try_get(0).ok()).collect(),
+    match ask(client, script, 0).await {
+        Ok(blockers) => blockers.into_iter().map(|blocker| blocker.who).collect(),
         Err(error) => {
             tracing::debug!(%error, "could not ask who holds the lock");
             Vec::new()
@@ -19,8 +16,31 @@ pub(crate) async fn blockers(client: &Client, script: &Script) -> Vec<String> {
     }
 }
 
+/// The same for whoever watches the run: who is in the way of the session `migrating`, to which the script belongs. Only
+/// those whose lock conflicts, and those the server itself says it waits for: a watcher does not know whether we stepped back.
+pub(crate) async fn in_the_way(
+    client: &Client,
+    script: &Script,
+    migrating: i32,
+) -> Result<Vec<Blocker>, tokio_postgres::Error> {
+    ask(client, script, migrating).await
+}
+
+async fn ask(
+    client: &Client,
+    script: &Script,
+    migrating: i32,
+) -> Result<Vec<Blocker>, tokio_postgres::Error> {
+    let relations: Vec<String> =
+        script.locked.iter().map(|name| sql!("{}", name).as_str().to_owned()).collect();
+    let modes = conflicting(script.lock.unwrap_or(LockMode::RowExclusive));
+    let rows = client.query(QUERY, &[&relations, &modes, &migrating]).await?;
+    rows.iter().map(|row| Ok(Blocker { pid: row.try_get(0)?, who: row.try_get(1)? })).collect()
+}
+
 /// Row locks are not in pg_locks, so where no table lock conflicts, whoever writes to the table is named instead. A
-/// concurrent index build waits for every old transaction, whatever it touches: they come last.
+/// concurrent index build waits for every old transaction, whatever it touches: they come last. $3 is the migrating session,
+/// when somebody else asks.
 const QUERY: &str = "
 WITH RECURSIVE wanted(oid) AS (
     SELECT pg_catalog.to_regclass(name)::oid FROM unnest($1::text[]) AS name
@@ -29,19 +49,22 @@ WITH RECURSIVE wanted(oid) AS (
 ), holders AS (
     SELECT l.pid, bool_or(l.mode = ANY($2::text[])) AS conflicts
       FROM pg_locks l
-     WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
+     WHERE l.locktype = 'relation' AND l.granted AND l.pid NOT IN (pg_backend_pid(), $3)
        AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
        AND l.relation IN (SELECT w.oid FROM wanted w)
        AND (l.mode = ANY($2::text[]) OR l.mode IN ('RowExclusiveLock', 'RowShareLock'))
      GROUP BY l.pid
 ), named AS (
-    SELECT h.pid FROM holders h WHERE h.conflicts OR NOT EXISTS (SELECT 1 FROM holders o WHERE o.conflicts)
-  UNION ALL
+    SELECT h.pid FROM holders h WHERE h.conflicts OR ($3 = 0 AND NOT EXISTS (SELECT 1 FROM holders o WHERE o.conflicts))
+  UNION
+    SELECT unnest(pg_blocking_pids($3)) WHERE $3 <> 0
+  UNION
     SELECT o.pid FROM pg_stat_activity o
-     WHERE o.datname = current_database() AND o.pid <> pg_backend_pid() AND NOT EXISTS (SELECT 1 FROM holders)
+     WHERE $3 = 0 AND o.datname = current_database() AND o.pid <> pg_backend_pid() AND NOT EXISTS (SELECT 1 FROM holders)
        AND o.xact_start < clock_timestamp() - interval '1 second'
 )
-SELECT format('pid %s (%s%s, in a transaction for %s s%s)',
+SELECT a.pid,
+       format('pid %s (%s%s, in a transaction for %s s%s)',
               a.pid, coalesce(a.usename, a.backend_type),
               CASE WHEN a.application_name <> '' THEN ', ' || a.application_name ELSE '' END,
               coalesce(round(extract(epoch FROM clock_timestamp() - a.xact_start))::text, '?'),

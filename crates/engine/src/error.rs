@@ -65,6 +65,8 @@ pub enum EngineError {
         "the connection was lost in `{step}` and did not come back: {cause}. `bastide rls status` says where the run stands"
     )]
     Lost { step: StepId, cause: String },
+    #[error("the server has not answered for {seconds} s")]
+    NoAnswer { seconds: u64 },
     #[error("{doing} failed: {said}")]
     Server { doing: &'static str, said: ServerSaid },
     #[error("the journal of run {run} cannot be read: {what}")]
@@ -126,6 +128,7 @@ impl EngineError {
             Self::Connect(_)
             | Self::MayNot { .. }
             | Self::Preflight(_)
+            | Self::NoAnswer { .. }
             | Self::NoTool(_)
             | Self::Catalog(_)
             | Self::Survey(_)

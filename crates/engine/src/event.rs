@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bastide_plan::{Phase, StepId};
+use bastide_sql::LockMode;
 use serde::Serialize;
+use uuid::Uuid;
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -48,6 +50,8 @@ pub enum Event {
         step: StepId,
         took: Duration,
     },
+    /// A step ended in one of three ways: what the log says of it.
+    StepEnded(StepEnded),
     PhaseDone {
         phase: Phase,
         took: Duration,
@@ -55,6 +59,44 @@ pub enum Event {
     Notice {
         text: String,
     },
+}
+
+/// What one step did and cost, forward or undone; of this attempt at it alone.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepEnded {
+    pub run: Uuid,
+    pub step: StepId,
+    pub phase: Phase,
+    pub lock: Option<LockMode>,
+    pub outcome: StepOutcome,
+    /// How long the lock was held: of the longest batch, where there are several. None when that was not measured.
+    pub held: Option<Duration>,
+    /// For locks, with the pauses between tries.
+    pub waited: Duration,
+    pub took: Duration,
+    pub attempts: u32,
+    /// Of a step in batches.
+    pub rows: Option<u64>,
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepOutcome {
+    Done,
+    Undone,
+    Failed,
+}
+
+impl StepOutcome {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Undone => "undone",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// Called on the engine's own task: must be quick and must not block.

@@ -209,18 +209,22 @@ async fn lock(client: &Client, database: &str) -> Result<(), EngineError> {
 }
 
 async fn holder(client: &Client) -> String {
+    match holding(client).await {
+        Ok(Some((_, holder))) => holder,
+        Ok(None) => "a session that has just ended".to_owned(),
+        Err(error) => format!("a session that could not be named ({})", ServerSaid::from(error)),
+    }
+}
+
+/// The session that holds the lock of this database: its pid, and who it is.
+pub(crate) async fn holding(client: &Client) -> Result<Option<(i32, String)>, tokio_postgres::Error> {
     let (high, low) = ((LOCK >> 32).to_string(), (LOCK & 0xffff_ffff).to_string());
-    let found = client
+    client
         .query_opt(
-            "SELECT format('pid %s, %s, connected since %s', a.pid, coalesce(nullif(a.application_name, ''), a.usename), to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ')) FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.classid::text = $1 AND l.objid::text = $2 AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())",
+            "SELECT a.pid, format('pid %s, %s, connected since %s', a.pid, coalesce(nullif(a.application_name, ''), a.usename), to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ')) FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.classid::text = $1 AND l.objid::text = $2 AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())",
             &[&high, &low],
         )
-        .await
-        .and_then(|row| row.map(|row| row.try_get(0)).transpose())
-        .map_err(ServerSaid::from);
-    match found {
-        Ok(Some(holder)) => holder,
-        Ok(None) => "a session that has just ended".to_owned(),
-        Err(said) => format!("a session that could not be named ({said})"),
-    }
+        .await?
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .transpose()
 }

@@ -55,12 +55,13 @@ pub(crate) async fn started(
     mark(client, run, step, "started", "UPDATE bastide.journal SET state = 'started', cursor = CASE WHEN state IN ('planned', 'undone') THEN NULL ELSE cursor END, rows = CASE WHEN state IN ('planned', 'undone') THEN NULL ELSE rows END, started_at = coalesce(CASE WHEN state = 'started' THEN started_at END, clock_timestamp()), done_at = NULL, undone_at = NULL, error = NULL WHERE run_id = $1 AND step = $2").await
 }
 
+/// From here on cursor and rows are those of the undoing.
 pub(crate) async fn undoing(
     client: &impl GenericClient,
     run: Uuid,
     step: &StepId,
 ) -> Result<(), EngineError> {
-    mark(client, run, step, "undoing", "UPDATE bastide.journal SET cursor = CASE WHEN state = 'undoing' THEN cursor END, state = 'undoing' WHERE run_id = $1 AND step = $2").await
+    mark(client, run, step, "undoing", "UPDATE bastide.journal SET cursor = CASE WHEN state = 'undoing' THEN cursor END, rows = CASE WHEN state = 'undoing' THEN rows END, state = 'undoing' WHERE run_id = $1 AND step = $2").await
 }
 
 /// For a step that has nothing (left) to undo or to do.
@@ -103,7 +104,7 @@ fn after(state: &str) -> &'static str {
     }
 }
 
-/// What the tries of a step cost, and why it failed when it did.
+/// What the tries of a step cost, and why it failed when it did. Gives back how long its lock was held, in milliseconds.
 pub(crate) async fn tried(
     client: &impl GenericClient,
     run: Uuid,
@@ -111,16 +112,16 @@ pub(crate) async fn tried(
     attempts: u32,
     waited_ms: f64,
     failed: Option<&str>,
-) -> Result<(), EngineError> {
+) -> Result<f64, EngineError> {
     let attempts = i32::try_from(attempts).unwrap_or(i32::MAX);
     client
-        .execute(
-            "UPDATE bastide.journal SET attempts = attempts + $3, waited_ms = waited_ms + $4, error = coalesce($5, error), state = CASE WHEN $5 IS NULL OR state <> 'started' THEN state ELSE 'failed' END WHERE run_id = $1 AND step = $2",
+        .query_one(
+            "UPDATE bastide.journal SET attempts = attempts + $3, waited_ms = waited_ms + $4, error = coalesce($5, error), state = CASE WHEN $5 IS NULL OR state <> 'started' THEN state ELSE 'failed' END WHERE run_id = $1 AND step = $2 RETURNING held_ms",
             &[&run, &step.as_str(), &attempts, &waited_ms, &failed],
         )
         .await
-        .map_err(EngineError::server("writing the journal"))?;
-    Ok(())
+        .and_then(|row| row.try_get(0))
+        .map_err(EngineError::server("writing the journal"))
 }
 
 pub(crate) async fn run_is(

@@ -33,6 +33,7 @@ mod test_plan;
 mod tools;
 mod upgrade;
 mod validate;
+mod watch;
 
 pub use app_login::login_of_newest_run;
 pub use bastide_legacy::Asked;
@@ -40,7 +41,7 @@ pub use bastide_record::{BackupRecord, PhaseRecord, RunRecord, RunState, StepRec
 pub use cutover::cutover;
 pub use dry_run::{RenderedStep, dry_run};
 pub use error::EngineError;
-pub use event::{Event, Listener};
+pub use event::{Event, Listener, StepEnded, StepOutcome};
 pub use finish::finish;
 pub use guard::MigrationGuard;
 pub use options::{BackupChoice, MigrateOptions, OnFailure, Place};
@@ -52,3 +53,4 @@ pub use runner::Patience;
 pub use server_said::ServerSaid;
 pub use upgrade::{Upgraded, upgrade_again};
 pub use validate::validate_rows;
+pub use watch::Watch;

@@ -6,6 +6,7 @@ mod integrity;
 mod roots;
 mod rows;
 mod run;
+mod sighting;
 mod verdict;
 
 pub use discovery::*;
@@ -13,4 +14,5 @@ pub use integrity::*;
 pub use roots::*;
 pub use rows::*;
 pub use run::*;
+pub use sighting::*;
 pub use verdict::*;

@@ -8,7 +8,11 @@ use bastide_record::{
 };
 use bastide_sql::Ident;
 
-use crate::{numbers, plan_text::open_questions, text::aligned};
+use crate::{
+    numbers,
+    plan_text::open_questions,
+    text::{aligned, plain},
+};
 
 /// The whole discovery.
 #[must_use]
@@ -436,11 +440,6 @@ impl Cell {
     fn right(text: &str) -> Self {
         Self { text: plain(text), right: true }
     }
-}
-
-/// Names and values come from the database; what moves the cursor or recolours a terminal does not belong in them.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// A heading, and lines whose fields stand under each other; nothing when there are none. A last field, and one that stands

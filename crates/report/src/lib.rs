@@ -10,8 +10,10 @@ mod plan_text;
 mod rows_text;
 #[cfg(test)]
 mod sample;
+mod sighting_text;
 mod standing;
 mod summary;
+mod terminal;
 mod text;
 mod timeline;
 mod verdict_text;
@@ -24,7 +26,9 @@ pub use html::{discovery_html, html, rows_html};
 pub use markdown::markdown;
 pub use plan_text::{open_questions, plan};
 pub use rows_text::rows;
+pub use sighting_text::{sighting, sighting_line};
 pub use summary::Summary;
+pub use terminal::terminal;
 pub use text::text;
 pub use verdict_text::verdict;
 

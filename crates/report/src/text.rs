@@ -82,7 +82,7 @@ pub fn text(report: &Report<'_>) -> String {
     aligned(&lines)
 }
 
-fn state_words(state: RunState) -> &'static str {
+pub(crate) fn state_words(state: RunState) -> &'static str {
     match state {
         RunState::Running => "running",
         RunState::Stopped => "stopped half-way",
@@ -93,6 +93,11 @@ fn state_words(state: RunState) -> &'static str {
         RunState::RolledBack => "rolled back",
         RunState::Finished => "finished",
     }
+}
+
+/// Names and values come from the database; what moves the cursor or recolours a terminal does not belong in them.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Labels in one column, values in the next.

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use bastide_plan::{Script, StepId};
-use bastide_sql::sql;
 use tokio_postgres::{Statement, types::Type};
 
 use super::{BREATH, Runner, Try, patience::Tries};
@@ -40,7 +39,8 @@ impl Runner<'_> {
                 ),
             });
         };
-        let total = self.expected(script).await;
+        let total =
+            crate::watch::expected(self.guard.client(), self.run, script).await.map(i64::unsigned_abs);
         let (_, mut cursor) = journal::state_of(self.guard.client(), self.run, step).await.map_err(failed)?;
         let mut prepared: Option<Statement> = None;
         let (mut size, mut timeout) = (FIRST, Duration::from_secs(1));
@@ -125,24 +125,6 @@ impl Runner<'_> {
         let closing = message::batch_closing(step, next.as_deref(), rows, direction);
         client.batch_execute(&message::text(&closing)).await?;
         Ok((next, rows))
-    }
-
-    /// How many rows the step will touch, when inference has counted them.
-    async fn expected(&self, script: &Script) -> Option<u64> {
-        let relation = script.locked.first().map(|table| sql!("{}", table).as_str().to_owned())?;
-        let row = self
-            .guard
-            .client()
-            .query_one(
-                "SELECT (SELECT coalesce(sum(with_tenant), 0) FROM bastide.assigned WHERE run_id = $1 AND relation = $2)::bigint + (SELECT count(tenant) FROM bastide.assigned_keyless WHERE run_id = $1 AND relation = $2)",
-                &[&self.run, &relation],
-            )
-            .await;
-        // An estimate only: without it the bar has no end.
-        row.and_then(|row| row.try_get::<_, i64>(0))
-            .ok()
-            .and_then(|rows| u64::try_from(rows).ok())
-            .filter(|rows| *rows > 0)
     }
 }
 

@@ -15,7 +15,9 @@ use patience::Tries;
 use uuid::Uuid;
 
 use crate::{
-    EngineError, Event, Listener, MigrationGuard, ServerSaid, StepRecord, StepState, fault, journal,
+    EngineError, Event, Listener, MigrationGuard, ServerSaid, StepRecord, StepState,
+    event::{StepEnded, StepOutcome},
+    fault, journal,
     message::{self, Direction},
 };
 
@@ -46,7 +48,7 @@ impl Runner<'_> {
         let (id, phase, text) = (step.id.clone(), step.phase, step.text.clone());
         (self.listener)(&Event::StepStarted { step: id, phase, text });
         journal::started(self.guard.client(), self.run, &step.id).await?;
-        let rows = self.carry_out(&step.id, &step.forward, Direction::Forward).await?;
+        let rows = self.carry_out(step, &step.forward, Direction::Forward).await?;
         (self.listener)(&Event::StepDone { step: step.id.clone(), took: begun.elapsed(), rows });
         Ok(())
     }
@@ -61,23 +63,26 @@ impl Runner<'_> {
         match step.state {
             StepState::Planned | StepState::Undone => return Ok(()),
             StepState::Started | StepState::Failed if !half_done => {
-                return journal::undone(self.guard.client(), self.run, &step.id).await;
+                journal::undone(self.guard.client(), self.run, &step.id).await?;
+                self.nothing_to_undo(step);
+                return Ok(());
             }
             StepState::Started | StepState::Failed | StepState::Done | StepState::Undoing => {}
         }
         let begun = Instant::now();
         journal::undoing(self.guard.client(), self.run, &step.id).await?;
-        self.carry_out(&step.id, &step.inverse, Direction::Undo).await?;
+        self.carry_out(step, &step.inverse, Direction::Undo).await?;
         (self.listener)(&Event::StepUndone { step: step.id.clone(), took: begun.elapsed() });
         Ok(())
     }
 
     async fn carry_out(
         &mut self,
-        step: &StepId,
+        record: &StepRecord,
         script: &Script,
         direction: Direction,
     ) -> Result<Option<u64>, EngineError> {
+        let (step, begun) = (&record.id, Instant::now());
         let (before, after) = match direction {
             Direction::Forward => ("before_done", "after_done"),
             Direction::Undo => ("before_undone", "after_undone"),
@@ -101,12 +106,53 @@ impl Runner<'_> {
             tries.waited_ms(),
             said.as_deref(),
         );
-        if let Err(error) = noted.await {
-            tracing::warn!(%step, %error, "the cost of the step was not recorded");
-        }
+        let held_ms = match noted.await {
+            Ok(held_ms) => Some(held_ms),
+            Err(error) => {
+                tracing::warn!(%step, %error, "the cost of the step was not recorded");
+                None
+            }
+        };
+        let outcome = match (&result, direction) {
+            (Err(_), _) => StepOutcome::Failed,
+            (Ok(_), Direction::Forward) => StepOutcome::Done,
+            (Ok(_), Direction::Undo) => StepOutcome::Undone,
+        };
+        // Of a step that failed in one piece the journal has no time, or that of what it is undoing.
+        let measured = result.is_ok() || script.mode == Mode::Batches;
+        (self.listener)(&Event::StepEnded(StepEnded {
+            run: self.run,
+            step: step.clone(),
+            phase: record.phase,
+            lock: script.lock,
+            outcome,
+            held: held_ms.filter(|_| measured).map(milliseconds),
+            waited: milliseconds(tries.waited_ms()),
+            took: begun.elapsed(),
+            attempts: tries.count(),
+            rows: result.as_ref().ok().copied().flatten(),
+            error: said,
+        }));
         let rows = result?;
         fault::point(after, step.as_str());
         Ok(rows)
+    }
+
+    /// Its transaction never committed: the journal was all there was to write.
+    fn nothing_to_undo(&self, step: &StepRecord) {
+        (self.listener)(&Event::StepEnded(StepEnded {
+            run: self.run,
+            step: step.id.clone(),
+            phase: step.phase,
+            lock: None,
+            outcome: StepOutcome::Undone,
+            held: None,
+            waited: Duration::ZERO,
+            took: Duration::ZERO,
+            attempts: 0,
+            rows: None,
+            error: None,
+        }));
     }
 
     async fn in_one_message(
@@ -237,6 +283,11 @@ impl Runner<'_> {
         tokio::time::sleep(pause).await;
         Ok(false)
     }
+}
+
+/// A clock that was set back while a step ran must not end the run.
+fn milliseconds(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default()
 }
 
 /// A pause between batches, so that the shop's own writes come through.

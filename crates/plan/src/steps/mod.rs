@@ -134,6 +134,12 @@ impl StepId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What the step is about: `public.orders` of `protect_table:public.orders`.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        self.0.split_once(':').map_or(&self.0, |(_, subject)| subject)
+    }
 }
 
 impl fmt::Display for StepId {

@@ -7,6 +7,7 @@ mod report;
 mod resume;
 mod status;
 mod validate;
+mod watch;
 
 use crate::{args::Rls, context::Context, exit::Exit};
 
@@ -22,11 +23,12 @@ pub(crate) async fn run(context: &Context, command: Rls) -> anyhow::Result<Exit>
             migrate::run(context, &planning, plan, how).await
         }
         Rls::Validate { app_role, production } => validate::run(context, app_role, production).await,
-        Rls::Status { run } => status::run(context, &run).await,
+        Rls::Status { run, watch: false, .. } => status::run(context, &run).await,
+        Rls::Status { run, watch: true, interval } => watch::run(context, &run, interval).await,
         Rls::Resume { run } => resume::run(context, &run).await,
         Rls::Rollback { run, to, yes } => end::rollback(context, &run, to, yes).await,
         Rls::Cutover { run, yes } => end::cutover(context, &run, yes).await,
         Rls::Finish { run, yes } => end::finish(context, &run, yes).await,
-        Rls::Report { run, output } => report::run(context, &run, output).await,
+        Rls::Report { run, form, output } => report::run(context, &run, form, output).await,
     }
 }

@@ -1,12 +1,12 @@
 //! `bastide rls status`: where the newest run stands, and what to type next.
 
-use bastide_record::{RunState, StepState};
+use bastide_record::{RunRecord, RunState, StepRecord, StepState};
 use serde::Serialize;
 
 use crate::{args::RunId, context::Context, exit::Exit};
 
 #[derive(Serialize)]
-struct Status {
+pub(super) struct Status {
     run: String,
     state: RunState,
     phase: bastide_plan::Phase,
@@ -22,6 +22,12 @@ struct Status {
 pub(crate) async fn run(context: &Context, run: &RunId) -> anyhow::Result<Exit> {
     let id = context.run_id(run.run.as_deref())?;
     let (record, steps) = bastide_engine::status(&context.target()?, id).await?;
+    let (exit, status) = of(&record, &steps);
+    context.printer.result(&status, || text(&status))?;
+    Ok(exit)
+}
+
+pub(super) fn of(record: &RunRecord, steps: &[StepRecord]) -> (Exit, Status) {
     let count = |state| steps.iter().filter(|step| step.state == state).count();
     let at = steps
         .iter()
@@ -56,26 +62,27 @@ pub(crate) async fn run(context: &Context, run: &RunId) -> anyhow::Result<Exit> 
         error: record.error.clone().or_else(|| at.and_then(|step| step.error.clone())),
         next,
     };
-    context.printer.result(&status, || {
-        let word = serde_json::to_value(status.state)
-            .ok()
-            .and_then(|v| v.as_str().map(|s| s.replace('_', " ")))
-            .unwrap_or_default();
-        let mut text = format!(
-            "run    {}\nstate  {word}, phase {}\nsteps  {} of {} done",
-            status.run, status.phase, status.steps_done, status.steps
-        );
-        if status.steps_undone > 0 {
-            text.push_str(&format!(", {} undone", status.steps_undone));
-        }
-        if let Some(at) = &status.at {
-            text.push_str(&format!("\nat     {at}"));
-        }
-        if let Some(error) = &status.error {
-            text.push_str(&format!("\nwhy    {error}"));
-        }
-        text.push_str(&format!("\nnext   {}", status.next));
-        text
-    })?;
-    Ok(exit)
+    (exit, status)
+}
+
+pub(super) fn text(status: &Status) -> String {
+    let word = serde_json::to_value(status.state)
+        .ok()
+        .and_then(|v| v.as_str().map(|s| s.replace('_', " ")))
+        .unwrap_or_default();
+    let mut text = format!(
+        "run    {}\nstate  {word}, phase {}\nsteps  {} of {} done",
+        status.run, status.phase, status.steps_done, status.steps
+    );
+    if status.steps_undone > 0 {
+        text.push_str(&format!(", {} undone", status.steps_undone));
+    }
+    if let Some(at) = &status.at {
+        text.push_str(&format!("\nat     {at}"));
+    }
+    if let Some(error) = &status.error {
+        text.push_str(&format!("\nwhy    {error}"));
+    }
+    text.push_str(&format!("\nnext   {}", status.next));
+    text
 }
