@@ -14,7 +14,7 @@ use bastide_tenancy::TenantPool;
 use tokio::{net::TcpListener, sync::oneshot};
 use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 
-use crate::{finish, password::Passwords, routes, seal::SessionKey};
+use crate::{feed::Feed, finish, password::Passwords, routes, seal::SessionKey};
 
 #[derive(Clone)]
 pub struct App {
@@ -25,6 +25,7 @@ struct Inner {
     pool: TenantPool,
     config: AppConfig,
     passwords: Passwords,
+    migration_feed: Feed,
     mismatched_credentials: AtomicU64,
     mismatched_headers: AtomicU64,
 }
@@ -40,6 +41,10 @@ pub struct AppConfig {
     pub body_limit: usize,
     /// Password verifications at a time; each takes some 20 MiB and a core.
     pub password_checks: usize,
+    /// Clients that listen to the migration's state at a time; more are told to come again.
+    pub migration_listeners: usize,
+    /// How often the database is asked for it while any does.
+    pub migration_interval: Duration,
     /// How long open requests may go on after shutdown was asked for.
     pub grace: Duration,
 }
@@ -52,6 +57,8 @@ impl Default for AppConfig {
             request_timeout: Duration::from_secs(15),
             body_limit: 64 * 1024,
             password_checks: std::thread::available_parallelism().map_or(1, usize::from),
+            migration_listeners: 64,
+            migration_interval: Duration::from_secs(1),
             grace: Duration::from_secs(10),
         }
     }
@@ -70,9 +77,17 @@ impl App {
     #[must_use]
     pub fn new(pool: TenantPool, config: AppConfig) -> Self {
         let passwords = Passwords::new(config.password_checks);
+        let migration_feed = Feed::new(config.migration_listeners, config.migration_interval);
         let (mismatched_credentials, mismatched_headers) = (AtomicU64::new(0), AtomicU64::new(0));
         Self {
-            inner: Arc::new(Inner { pool, config, passwords, mismatched_credentials, mismatched_headers }),
+            inner: Arc::new(Inner {
+                pool,
+                config,
+                passwords,
+                migration_feed,
+                mismatched_credentials,
+                mismatched_headers,
+            }),
         }
     }
 
@@ -107,6 +122,10 @@ impl App {
         &self.inner.passwords
     }
 
+    pub(crate) fn migration_feed(&self) -> &Feed {
+        &self.inner.migration_feed
+    }
+
     pub(crate) fn count_credential_mismatch(&self) {
         self.inner.mismatched_credentials.fetch_add(1, Ordering::Relaxed);
         tracing::warn!("a credential of one merchant was used at another");
@@ -129,8 +148,11 @@ pub async fn serve(
 ) -> io::Result<()> {
     let (asked, when_asked) = oneshot::channel::<()>();
     let grace = app.config().grace;
+    let listened = app.clone();
     let server = axum::serve(listener, app.router()).with_graceful_shutdown(async move {
         shutdown.await;
+        // A stream has no end of its own that one could wait for.
+        listened.migration_feed().stop();
         drop(asked);
     });
     let outcome = tokio::select! {

@@ -5,6 +5,7 @@
 //! a [`Problem`](problem::Problem), rendered in one place ([`finish`]). Passwords and tokens are the business of [`password`] and [`seal`].
 
 mod app;
+mod feed;
 mod finish;
 mod merchant;
 mod page;

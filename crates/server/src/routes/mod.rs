@@ -1,6 +1,7 @@
 //! The addresses, one resource per file.
 
 mod auth;
+mod migration;
 mod orders;
 mod products;
 mod system;
@@ -18,7 +19,8 @@ pub(crate) fn all() -> Router<App> {
         .route("/api/v1/storefront/{merchant}/products", get(products::list))
         .route("/api/v1/admin/{merchant}/orders", get(orders::list))
         .route("/api/v1/auth/merchant/login", axum::routing::post(auth::login))
-        .route("/api/v1/system/migration-status", get(system::migration_status))
+        .route("/api/v1/system/migration-status", get(migration::status))
+        .route("/api/v1/system/migration-status/events", get(migration::events))
         .route("/healthz", get(system::healthz))
         .route("/readyz", get(system::readyz))
         .merge(pages::routes())

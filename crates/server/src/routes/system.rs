@@ -1,7 +1,6 @@
-//! Is it alive, is it ready, how far is the migration?
+//! Is it alive, is it ready?
 
 use axum::{Json, extract::State};
-use bastide_commerce::{queries::migration, rows::MigrationStatus};
 use serde::Serialize;
 
 use crate::{app::App, problem::Problem};
@@ -20,17 +19,4 @@ pub(crate) async fn healthz() -> Json<Status> {
 pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Status>, Problem> {
     app.pool().ping().await.map_err(|error| Problem::from(bastide_commerce::Error::from(error)))?;
     Ok(Json(Status { status: "ready" }))
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-pub(crate) enum Migration {
-    Run(MigrationStatus),
-    None { state: &'static str },
-}
-
-/// `GET /api/v1/system/migration-status`: of the newest run.
-pub(crate) async fn migration_status(State(app): State<App>) -> Result<Json<Migration>, Problem> {
-    let status = migration::status(app.pool()).await?;
-    Ok(Json(status.map_or(Migration::None { state: "none" }, Migration::Run)))
 }
