@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bastide_catalog::Catalog;
 use bastide_plan::{
     LinkSurvey, Phase, Plan, Settlement, Step, StepId,
-    inference::{Side, joined, layout},
+    inference::{Side, collations, joined, layout},
 };
 use bastide_sql::{Sql, sql};
 use tokio_postgres::Client;
@@ -165,10 +165,12 @@ fn crossing(plan: &Plan, catalog: &Catalog, link: &LinkSurvey) -> Option<Sql> {
     let table = catalog.table(&link.table)?;
     let key = table.foreign_keys.iter().find(|key| key.name == link.foreign_key)?;
     let (c, p) = (sql!("c"), sql!("p"));
-    let (own, theirs) = (layout(table), layout(catalog.table(&link.references)?));
+    let referenced = catalog.table(&link.references)?;
+    let (own, theirs) = (layout(table), layout(referenced));
+    let (own_collations, their_collations) = (collations(table), collations(referenced));
     let on = joined(
-        &Side { alias: &c, columns: &key.columns, layout: &own },
-        &Side { alias: &p, columns: &key.referenced_columns, layout: &theirs },
+        &Side { alias: &c, columns: &key.columns, layout: &own, collations: &own_collations },
+        &Side { alias: &p, columns: &key.referenced_columns, layout: &theirs, collations: &their_collations },
     );
     Some(sql!(
         "SELECT (SELECT count(*) FROM {} AS c JOIN {} AS p ON {} WHERE c.{} <> p.{}), (SELECT count(*) FROM {})",

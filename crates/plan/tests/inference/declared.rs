@@ -39,12 +39,13 @@ fn references(world: &World) -> Vec<DeclaredReference> {
 
 /// The same for whoever reads the rows without us.
 pub(crate) fn undeclared(world: &World) -> Vec<Undeclared> {
-    let told = |reference: DeclaredReference| Undeclared {
-        name: reference.name(),
-        from: (reference.table, reference.columns),
-        to: (reference.references, reference.referenced_columns),
+    let declared = Declarations { references: references(world), ..Declarations::default() };
+    let told = |reference: &DeclaredReference| Undeclared {
+        name: declared.name_of(reference),
+        from: (reference.table.clone(), reference.columns.clone()),
+        to: (reference.references.clone(), reference.referenced_columns.clone()),
     };
-    references(world).into_iter().map(told).collect()
+    declared.references.iter().map(told).collect()
 }
 
 fn rule(world: &World, table: usize) -> Option<Rule> {
