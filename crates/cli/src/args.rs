@@ -126,12 +126,8 @@ pub(crate) enum Rls {
         until: Option<bastide_plan::Phase>,
         #[arg(long, value_enum, default_value_t = OnFailure::Rollback)]
         on_failure: OnFailure,
-        /// How the backup is verified.
-        #[arg(long, value_enum, default_value_t = VerifyBackup::Restore)]
-        verify_backup: VerifyBackup,
-        /// You have a backup of your own, and say so.
-        #[arg(long, conflicts_with = "verify_backup")]
-        no_backup: bool,
+        #[command(flatten)]
+        backup: Backup,
         #[command(flatten)]
         yes: Yes,
     },
@@ -237,12 +233,8 @@ pub(crate) enum Legacy {
         dry_run: bool,
         #[arg(long, value_enum, default_value_t = OnFailure::Rollback)]
         on_failure: OnFailure,
-        /// How the backup is verified.
-        #[arg(long, value_enum, default_value_t = VerifyBackup::Restore)]
-        verify_backup: VerifyBackup,
-        /// You have a backup of your own, and say so.
-        #[arg(long, conflicts_with = "verify_backup")]
-        no_backup: bool,
+        #[command(flatten)]
+        backup: Backup,
         #[command(flatten)]
         yes: Yes,
     },
@@ -284,6 +276,19 @@ pub(crate) struct Planning {
     pub(crate) exclude_schema: Vec<Ident>,
     #[arg(long, value_name = "SCHEMA.TABLE", value_parser = qualified)]
     pub(crate) exclude_table: Vec<QualifiedName>,
+}
+
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Backup {
+    /// How the backup is verified.
+    #[arg(long, value_enum, default_value_t = VerifyBackup::Restore)]
+    pub(crate) verify_backup: VerifyBackup,
+    /// Take none. You are asked whether you have one of your own; --yes does not answer that.
+    #[arg(long, conflicts_with = "verify_backup")]
+    pub(crate) no_backup: bool,
+    /// Answers that question: you have a backup of your own. The journal and the report say that you said so.
+    #[arg(long, requires = "no_backup")]
+    pub(crate) i_have_a_backup: bool,
 }
 
 #[derive(Args, Clone, Copy)]

@@ -93,16 +93,27 @@ impl Printer {
         say(&format!("{label} {}", sentence(error)));
     }
 
+    /// Somebody is there to answer.
+    pub(crate) fn can_ask(&self) -> bool {
+        io::stdin().is_terminal()
+    }
+
     /// Asks on the terminal; without one the answer is no, and the caller says which option answers.
     pub(crate) fn confirm(&self, question: &str) -> anyhow::Result<bool> {
-        if !io::stdin().is_terminal() {
-            return Ok(false);
+        let answer = self.ask(&format!("{question} [y/N]"))?;
+        Ok(matches!(answer.as_deref(), Some("y" | "Y" | "yes")))
+    }
+
+    /// What is typed on the terminal; without one, nothing.
+    pub(crate) fn ask(&self, question: &str) -> anyhow::Result<Option<String>> {
+        if !self.can_ask() {
+            return Ok(None);
         }
-        eprint!("{question} [y/N] ");
+        eprint!("{question} ");
         io::stderr().flush()?;
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer)?;
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+        Ok(Some(answer.trim().to_owned()))
     }
 }
 

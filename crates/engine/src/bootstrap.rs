@@ -6,7 +6,7 @@ use bastide_sql::{Sql, join, sql};
 use tokio_postgres::{Client, types::Json};
 use uuid::Uuid;
 
-use crate::{EngineError, MigrationGuard, fault, journal, message};
+use crate::{BackupChoice, EngineError, MigrationGuard, fault, journal, message};
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -14,7 +14,12 @@ const SCHEMA: &str = include_str!("schema.sql");
 const OURS: &str = "made by Bastide: owns what it keeps in the databases it migrates";
 
 /// Begins a run: afterwards schema `bastide` is there and every step of the plan is journalled as planned.
-pub(crate) async fn begin(guard: &mut MigrationGuard, run: Uuid, plan: &Plan) -> Result<(), EngineError> {
+pub(crate) async fn begin(
+    guard: &mut MigrationGuard,
+    run: Uuid,
+    plan: &Plan,
+    backup: &BackupChoice,
+) -> Result<(), EngineError> {
     let doing = "making schema bastide";
     fault::point("before_bootstrap", "run");
     role(guard).await?;
@@ -28,8 +33,8 @@ pub(crate) async fn begin(guard: &mut MigrationGuard, run: Uuid, plan: &Plan) ->
     transaction.batch_execute(SCHEMA).await.map_err(EngineError::server(doing))?;
     transaction
         .execute(
-            "INSERT INTO bastide.run (id, format, bastide, state, phase, plan) VALUES ($1, $2, $3, 'running', 'preflight', $4)",
-            &[&run, &journal::JOURNAL_FORMAT, &env!("CARGO_PKG_VERSION"), &Json(plan)],
+            "INSERT INTO bastide.run (id, format, bastide, state, phase, plan, backup_choice) VALUES ($1, $2, $3, 'running', 'preflight', $4, $5)",
+            &[&run, &journal::JOURNAL_FORMAT, &env!("CARGO_PKG_VERSION"), &Json(plan), &Json(backup)],
         )
         .await
         .map_err(EngineError::server("writing the run"))?;

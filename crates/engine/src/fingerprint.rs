@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, GenericClient, types::Json};
 use uuid::Uuid;
 
-use crate::{EngineError, MigrationGuard, tools};
+use crate::{BackupRecord, EngineError, MigrationGuard, tools};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Before {
@@ -43,6 +43,18 @@ impl Before {
     }
 }
 
+impl TableBefore {
+    /// The same columns of the same table as they are now, or in another database. The hashes say all that the sums could.
+    pub(crate) async fn again(&self, client: &impl GenericClient) -> Result<Self, EngineError> {
+        let hashed = self.columns.iter().map(|column| ColumnBefore { adds_up: false, ..column.clone() });
+        read_table(client, self.table.clone(), hashed.collect()).await
+    }
+
+    pub(crate) fn same_rows(&self, other: &Self) -> bool {
+        (self.rows, &self.sum, self.xor) == (other.rows, &other.sum, other.xor)
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ColumnBefore {
     name: Ident,
@@ -63,10 +75,10 @@ pub(crate) struct Comparison {
 }
 
 /// Every table that holds rows, and its columns. Types outside the list hash by their text: not all of them can be
-/// hashed, and for the rest it is only slower.
+/// hashed, an enum hashes by numbers that differ in a restored backup, and for the rest it is only slower.
 const COLUMNS: &str = "
 SELECT n.nspname::text, c.relname::text, a.attname::text,
-       coalesce(t.typtype = 'e' OR t.oid = ANY ('{bool,bytea,\"char\",name,int8,int2,int4,text,oid,float4,float8,bpchar,varchar,date,time,timestamp,timestamptz,interval,numeric,uuid,inet}'::regtype[]), false),
+       coalesce(t.oid = ANY ('{bool,bytea,\"char\",name,int8,int2,int4,text,oid,float4,float8,bpchar,varchar,date,time,timestamp,timestamptz,interval,numeric,uuid,inet}'::regtype[]), false),
        coalesce(t.oid = ANY ('{int2,int4,int8,numeric}'::regtype[]) AND a.attidentity = ''
          AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND a.attnum = ANY (i.indkey))
          AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.conrelid = c.oid AND f.contype = 'f' AND a.attnum = ANY (f.conkey)), false)
@@ -139,10 +151,19 @@ fn query(table: &QualifiedName, columns: &[ColumnBefore]) -> Sql {
     )
 }
 
-pub(crate) async fn store(guard: &MigrationGuard, run: Uuid, before: &Before) -> Result<(), EngineError> {
+/// With the backup of the same snapshot, or neither.
+pub(crate) async fn store(
+    guard: &MigrationGuard,
+    run: Uuid,
+    before: &Before,
+    backup: Option<&BackupRecord>,
+) -> Result<(), EngineError> {
     guard
         .client()
-        .execute("UPDATE bastide.run SET before = $2 WHERE id = $1", &[&run, &Json(before)])
+        .execute(
+            "UPDATE bastide.run SET before = $2, backup = $3 WHERE id = $1",
+            &[&run, &Json(before), &backup.map(Json)],
+        )
         .await
         .map_err(EngineError::server("storing the fingerprints"))?;
     Ok(())
@@ -170,11 +191,8 @@ pub(crate) async fn compare(guard: &mut MigrationGuard, run: Uuid) -> Result<Com
     let schema = first_difference(&before.schema, &tools::schema_dump(guard).await?);
     let mut written = Vec::new();
     for was in before.tables {
-        // The hashes say all that the sums could.
-        let hashed = was.columns.iter().map(|column| ColumnBefore { adds_up: false, ..column.clone() });
-        let now = read_table(guard.client(), was.table.clone(), hashed.collect()).await;
-        match now {
-            Ok(now) if (now.rows, &now.sum, now.xor) == (was.rows, &was.sum, was.xor) => {}
+        match was.again(guard.client()).await {
+            Ok(now) if now.same_rows(&was) => {}
             Ok(now) => written.push(format!("{} ({} rows before, {} now)", was.table, was.rows, now.rows)),
             // Dropped meanwhile: the schema dump tells, and better.
             Err(error) if schema.is_some() => {

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio_postgres::{GenericClient, Row, types::Json};
 use uuid::Uuid;
 
-use crate::{BackupRecord, EngineError, PhaseRecord, RunState, StepRecord, StepState, fault};
+use crate::{EngineError, PhaseRecord, RunState, StepRecord, StepState, fault};
 
 /// Of the tables in schema.sql.
 pub(crate) const JOURNAL_FORMAT: i32 = 1;
@@ -160,18 +160,6 @@ pub(crate) async fn phase_took(
             "UPDATE bastide.run SET phases = phases || jsonb_build_array($2::jsonb || jsonb_build_object('ended_at', clock_timestamp() - make_interval(secs => $3))) WHERE id = $1",
             &[&run, &Json(record), &ago.as_secs_f64()],
         )
-        .await
-        .map_err(EngineError::server("writing the state of the run"))?;
-    Ok(())
-}
-
-pub(crate) async fn backed_up(
-    client: &impl GenericClient,
-    run: Uuid,
-    record: &BackupRecord,
-) -> Result<(), EngineError> {
-    client
-        .execute("UPDATE bastide.run SET backup = $2 WHERE id = $1", &[&run, &Json(record)])
         .await
         .map_err(EngineError::server("writing the state of the run"))?;
     Ok(())

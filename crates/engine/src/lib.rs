@@ -28,6 +28,7 @@ mod rollback;
 mod run;
 mod runner;
 mod server_said;
+mod space;
 #[cfg(test)]
 mod test_plan;
 mod tools;
@@ -36,15 +37,18 @@ mod validate;
 mod watch;
 
 pub use app_login::login_of_newest_run;
+pub use backup::{Manifest, check_backup};
 pub use bastide_legacy::Asked;
-pub use bastide_record::{BackupRecord, PhaseRecord, RunRecord, RunState, StepRecord, StepState};
+pub use bastide_record::{
+    Acknowledgement, BackupChoice, BackupRecord, PhaseRecord, RunRecord, RunState, StepRecord, StepState,
+};
 pub use cutover::cutover;
 pub use dry_run::{RenderedStep, dry_run};
 pub use error::EngineError;
 pub use event::{Event, Listener, StepEnded, StepOutcome};
 pub use finish::finish;
 pub use guard::MigrationGuard;
-pub use options::{BackupChoice, MigrateOptions, OnFailure, Place};
+pub use options::{MigrateOptions, OnFailure, Place, without_backup};
 pub use planning::{discover, make_plan};
 pub use read_run::{read_run, status};
 pub use rollback::{Undone, rollback};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use bastide_connect::Target;
 use bastide_plan::{Phase, Plan};
 
-use crate::Patience;
+use crate::{Acknowledgement, BackupChoice, Patience};
 
 /// Where a run happens.
 #[derive(Clone, Debug)]
@@ -38,12 +38,12 @@ pub enum OnFailure {
     Stop,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum BackupChoice {
-    /// Dumped, and its list of contents compared with the catalog.
-    #[default]
-    List,
-    /// Dumped, restored into a scratch database, and counted.
-    Restore,
-    None,
+/// No backup, since `by` has said, in the way of `how`, that there is another.
+#[must_use]
+pub fn without_backup(by: &str, how: &str) -> BackupChoice {
+    BackupChoice::None(Acknowledgement {
+        by: by.to_owned(),
+        how: how.to_owned(),
+        at: time::OffsetDateTime::now_utc(),
+    })
 }

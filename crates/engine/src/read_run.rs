@@ -5,7 +5,9 @@ use bastide_plan::{Phase, Plan};
 use tokio_postgres::{Client, types::Json};
 use uuid::Uuid;
 
-use crate::{BackupRecord, EngineError, PhaseRecord, RunRecord, RunState, StepRecord, StepState, journal};
+use crate::{
+    BackupChoice, BackupRecord, EngineError, PhaseRecord, RunRecord, RunState, StepRecord, StepState, journal,
+};
 
 /// The newest run, or the one asked for, through a connection that takes no lock: works while a run is under way.
 ///
@@ -15,6 +17,13 @@ pub async fn status(target: &Target, id: Option<Uuid>) -> Result<(RunRecord, Vec
     let client = target.connect("bastide").await?;
     read_run(&client, id).await
 }
+
+/// An older version's table has no `backup_choice`; the name then means the one outside, which is NULL.
+const RUN: &str = "
+SELECT id, state, phase, plan, bastide, started_at, ended_at, error, phases, backup,
+       (SELECT backup_choice FROM bastide.run AS itself WHERE itself.id = run.id) AS backup_choice
+  FROM (SELECT NULL::jsonb AS backup_choice) AS older, bastide.run AS run
+ WHERE $1::uuid IS NULL OR id = $1 ORDER BY started_at DESC LIMIT 1";
 
 /// As [`status`], through a connection there is.
 ///
@@ -33,13 +42,7 @@ pub async fn read_run(
     if !there {
         return Err(id.map_or(EngineError::NoRun, EngineError::NoSuchRun));
     }
-    let row = client
-        .query_opt(
-            "SELECT id, state, phase, plan, bastide, started_at, ended_at, error, phases, backup FROM bastide.run WHERE $1::uuid IS NULL OR id = $1 ORDER BY started_at DESC LIMIT 1",
-            &[&id],
-        )
-        .await
-        .map_err(EngineError::server(reading))?;
+    let row = client.query_opt(RUN, &[&id]).await.map_err(EngineError::server(reading))?;
     let Some(row) = row else { return Err(id.map_or(EngineError::NoRun, EngineError::NoSuchRun)) };
     let run: Uuid = row.try_get("id").map_err(EngineError::server(reading))?;
     let wrong = |what: String| EngineError::Journal { run, what };
@@ -58,6 +61,10 @@ pub async fn read_run(
             .try_get::<_, Option<Json<BackupRecord>>>("backup")
             .map_err(column)?
             .map(|Json(backup)| backup),
+        backup_choice: row
+            .try_get::<_, Option<Json<BackupChoice>>>("backup_choice")
+            .map_err(column)?
+            .map(|Json(choice)| choice),
     };
     let steps = journal::read_steps(client, run).await?;
     if record.state == RunState::Stopped && record.phase == Phase::Assignment && upgraded(&steps) {

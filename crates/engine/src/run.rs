@@ -8,7 +8,7 @@ use bastide_verify::Verdict;
 use uuid::Uuid;
 
 use crate::{
-    BackupChoice, EngineError, Event, Listener, MigrateOptions, MigrationGuard, OnFailure, Place, RunRecord,
+    EngineError, Event, Listener, MigrateOptions, MigrationGuard, OnFailure, Place, RunRecord,
     RunState, StepRecord, bootstrap, journal, phases, read_run,
     rollback::{self, Undone},
     runner::Runner,
@@ -40,7 +40,7 @@ pub async fn migrate(options: &MigrateOptions, listener: Listener<'_>) -> Result
     phases::preflight::check(&mut guard, options, listener).await?;
     let preflight = begun.elapsed();
     let run = Uuid::now_v7();
-    bootstrap::begin(&mut guard, run, &options.plan).await?;
+    bootstrap::begin(&mut guard, run, &options.plan, &options.backup).await?;
     listener(&Event::RunStarted {
         run: run.to_string(),
         database: guard.database().to_owned(),
@@ -104,7 +104,7 @@ pub(crate) async fn go_on(
         until,
         // Whoever resumes is there to look.
         on_failure: OnFailure::Stop,
-        backup: if run.backup.is_some() { BackupChoice::None } else { BackupChoice::List },
+        backup: run.backup_choice.unwrap_or_default(),
         app_password,
     };
     let mut course = Course::new(guard, run.id, &options, listener);

@@ -15,10 +15,13 @@ CREATE TABLE IF NOT EXISTS bastide.run (
     error       text,
     phases      jsonb NOT NULL DEFAULT '[]',
     backup      jsonb,
+    backup_choice jsonb,                   -- list, restore, or none and on whose word
     before      jsonb,                     -- schema dump hash and table fingerprints, what rollback is compared with
     started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at    timestamptz
 );
+-- A rolled back run of an older version may have left the table.
+ALTER TABLE bastide.run ADD COLUMN IF NOT EXISTS backup_choice jsonb;
 
 CREATE TABLE IF NOT EXISTS bastide.journal (
     run_id      uuid NOT NULL REFERENCES bastide.run,

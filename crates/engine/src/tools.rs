@@ -26,10 +26,22 @@ pub(crate) async fn run(
     target: &Target,
     arguments: &[String],
 ) -> Result<String, EngineError> {
+    run_as(name, path, target, name, arguments).await
+}
+
+/// The same under a name by which its sessions can be found.
+pub(crate) async fn run_as(
+    name: &'static str,
+    path: &PathBuf,
+    target: &Target,
+    application: &str,
+    arguments: &[String],
+) -> Result<String, EngineError> {
     let failed = |said: String| EngineError::Tool { program: name, said };
     let output = Command::new(path)
         .args(arguments)
         .envs(target.libpq_environment())
+        .env("PGAPPNAME", application)
         // Messages are compared with nothing, but names in lists are.
         .env("PGCLIENTENCODING", "UTF8")
         .env("LC_MESSAGES", "C")
@@ -42,8 +54,15 @@ pub(crate) async fn run(
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let last: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).rev().take(3).collect();
-    Err(failed(last.into_iter().rev().collect::<Vec<_>>().join(" / ")))
+    Err(failed(cause(&said)))
+}
+
+/// The first error and what explains it: with several jobs the last one is only that a worker has died.
+fn cause(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    let first =
+        lines.iter().position(|line| line.contains("error:")).unwrap_or(lines.len().saturating_sub(3));
+    lines.into_iter().skip(first).take(3).collect::<Vec<_>>().join(" / ")
 }
 
 /// The schema outside `bastide`, without the random token that `pg_dump` puts around it.

@@ -20,6 +20,9 @@ pub struct RunRecord {
     pub error: Option<String>,
     pub phases: Vec<PhaseRecord>,
     pub backup: Option<BackupRecord>,
+    /// What was asked for; runs of older versions do not say.
+    #[serde(default)]
+    pub backup_choice: Option<BackupChoice>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,14 +51,41 @@ pub struct PhaseRecord {
     pub ended_at: Option<OffsetDateTime>,
 }
 
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupChoice {
+    /// Dumped, and its list of contents compared with the catalog.
+    #[default]
+    List,
+    /// Dumped, restored into a scratch database, and its rows compared.
+    Restore,
+    /// None, on somebody's word that there is another.
+    None(Acknowledgement),
+}
+
+/// Who said that there is another backup, so that none had to be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// The user of the machine that Bastide ran on.
+    pub by: String,
+    /// The option or the answer by which they said so.
+    pub how: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BackupRecord {
+    /// A folder with `dump/` (what `pg_restore` reads) and `manifest.json`; of older versions a file.
     pub path: String,
     pub bytes: u64,
     /// `list` or `restore`.
     pub verified: String,
     pub tables: u64,
     pub rows: Option<u64>,
+    /// How long the snapshot was held, during which vacuum removed no row that died.
+    #[serde(default)]
+    pub snapshot_seconds: Option<f64>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -18,7 +18,7 @@ mod text;
 mod timeline;
 mod verdict_text;
 
-use bastide_record::{RunRecord, StepRecord, Verdict};
+use bastide_record::{BackupChoice, RunRecord, StepRecord, Verdict};
 
 pub use discovery_text::discovery;
 pub use document::{Document, REPORT_FORMAT, document};
@@ -43,4 +43,14 @@ pub struct Report<'a> {
     pub held: &'a [(String, u64)],
     /// What settling crossing links changed and has not taken back: link, what was done, rows.
     pub settled: &'a [(String, String, u64)],
+}
+
+impl Report<'_> {
+    /// On whose word the run went without a backup, when it did.
+    fn acknowledgement(&self) -> Option<String> {
+        let Some(BackupChoice::None(said)) = &self.run.backup_choice else { return None };
+        let (by, how, day, time) = (&said.by, &said.how, said.at.date(), said.at.time());
+        let (hour, minute) = (time.hour(), time.minute());
+        Some(format!("none: {by} said on {day} at {hour:02}:{minute:02} UTC that there is another ({how})"))
+    }
 }

@@ -116,6 +116,7 @@ pub(crate) fn run(state: RunState) -> RunRecord {
             PhaseRecord { phase: Phase::Policies, seconds: 0.2, ended_at: None },
         ],
         backup: None,
+        backup_choice: None,
     }
 }
 

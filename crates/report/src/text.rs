@@ -67,6 +67,8 @@ pub fn text(report: &Report<'_>) -> String {
             "backup",
             format!("{} ({}, verified: {})", backup.path, numbers::bytes(backup.bytes), backup.verified),
         );
+    } else if let Some(said) = report.acknowledgement() {
+        line("backup", said);
     }
     let seconds: Vec<String> = Phase::SEVEN
         .into_iter()

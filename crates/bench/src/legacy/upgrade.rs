@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use bastide_connect::Target;
-use bastide_engine::{BackupChoice, Event, MigrateOptions, OnFailure, Patience, Place, make_plan, migrate};
+use bastide_engine::{Event, MigrateOptions, OnFailure, Patience, Place, make_plan, migrate, without_backup};
 use bastide_plan::{Config, Declarations, Phase, RootChoice};
 use bastide_sql::Ident;
 
@@ -74,7 +74,7 @@ pub(crate) async fn run(bench: &Bench, target: &Target, doing: &Arc<Doing>) -> a
         until: Some(Phase::Assignment),
         on_failure: OnFailure::Stop,
         // Nobody who writes an UPDATE by hand has their dump counted as a part of it.
-        backup: BackupChoice::None,
+        backup: without_backup("the bench", "its data are made up"),
         app_password: None,
     };
     let begun = Instant::now();

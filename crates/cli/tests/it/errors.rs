@@ -93,8 +93,7 @@ async fn a_second_run_at_the_same_time_is_told_who_has_the_lock() {
     let target = bastide_connect::Target::parse(&db.url()).unwrap();
     let guard = bastide_engine::MigrationGuard::acquire(&target).await.unwrap();
     let bastide = Bastide::on(db.url());
-    let migrate =
-        ["rls", "migrate", "--yes", "--no-backup", "--accept-defaults", "--tenant-root", "public.tenant"];
+    let migrate = ["rls", "migrate", "--yes", "--accept-defaults", "--tenant-root", "public.tenant"];
     says(&bastide, &migrate, 5, &["another", "lock"]);
     drop(guard);
 }

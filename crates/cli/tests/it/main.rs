@@ -6,6 +6,7 @@ mod declared;
 mod discover;
 mod errors;
 mod legacy;
+mod no_backup;
 mod real_databases;
 mod refused;
 mod report;

@@ -2,7 +2,10 @@
 
 use bastide_plan::Phase;
 
-use crate::{BackupChoice, EngineError, Event, backup, fingerprint, journal, run::Course, tools};
+use crate::{EngineError, Event, backup, fingerprint, run::Course, tools};
+
+/// A snapshot held for longer than this is worth a word: vacuum removed nothing that died meanwhile.
+const LONG: f64 = 60.0;
 
 pub(crate) async fn run(course: &mut Course<'_>) -> Result<(), EngineError> {
     if fingerprint::stored(course.guard.client(), course.run).await?.is_some() {
@@ -13,25 +16,14 @@ pub(crate) async fn run(course: &mut Course<'_>) -> Result<(), EngineError> {
     let say = |text: &str| listener(&Event::Activity { phase: Phase::Backup, text: text.to_owned() });
     say("the schema as pg_dump prints it");
     let schema = tools::schema_dump(&course.guard).await?;
-    let choice = course.options.backup;
-    if choice == BackupChoice::None {
-        say("no backup, as asked; fingerprints of every table");
-    } else {
-        say("backup and fingerprints, from one snapshot");
+    let options = course.options;
+    let (record, before) =
+        backup::take(&mut course.guard, &options.place.state_dir, &options.backup, &schema, &say).await?;
+    if let Some(seconds) = record.as_ref().and_then(|record| record.snapshot_seconds).filter(|s| *s > LONG) {
+        let text = format!(
+            "the backup held one snapshot for {seconds:.0} s, during which vacuum removed no row that died"
+        );
+        listener(&Event::Notice { text });
     }
-    let state_dir = course.options.place.state_dir.clone();
-    let (record, before) = backup::take(&mut course.guard, &state_dir, choice, schema).await?;
-    if let Some(mut record) = record {
-        say(if choice == BackupChoice::Restore {
-            "restoring the backup and counting its rows"
-        } else {
-            "reading the backup's contents"
-        });
-        if let Err(error) = backup::verify(&course.guard, &mut record, &before, choice).await {
-            tracing::warn!(path = record.path, "the backup that failed verification is kept for inspection");
-            return Err(error);
-        }
-        journal::backed_up(course.guard.client(), course.run, &record).await?;
-    }
-    fingerprint::store(&course.guard, course.run, &before).await
+    fingerprint::store(&course.guard, course.run, &before, record.as_ref()).await
 }

@@ -4,7 +4,8 @@ use bastide_plan::{Phase, Plan};
 use tokio_postgres::Client;
 
 use crate::{
-    BackupChoice, EngineError, Event, Listener, MigrateOptions, MigrationGuard, phases::analysis, tools,
+    BackupChoice, EngineError, Event, Listener, MigrateOptions, MigrationGuard, phases::analysis, space,
+    tools,
 };
 
 /// A transaction this old will make us wait for its locks, and a concurrent index build wait for its end.
@@ -28,10 +29,10 @@ pub(crate) async fn check(
     doing("client programs and disk");
     // Also without a backup: rollback compares schema dumps.
     tools::find("pg_dump", guard).await?;
-    if options.backup != BackupChoice::None {
+    if !matches!(options.backup, BackupChoice::None(_)) {
         tools::find("pg_restore", guard).await?;
-        crate::backup::room(guard, &options.place.state_dir).await?;
     }
+    space::check(guard, &options.plan, &options.place.state_dir, &options.backup, listener).await?;
     doing("sessions, replication and leftovers");
     for (query, parameters) in NOTES {
         let long: &(dyn tokio_postgres::types::ToSql + Sync) = &LONG;

@@ -13,7 +13,9 @@ use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::{Patience, Runner};
-use crate::{EngineError, Event, MigrationGuard, StepState, bootstrap, journal, test_plan::empty_plan};
+use crate::{
+    BackupChoice, EngineError, Event, MigrationGuard, StepState, bootstrap, journal, test_plan::empty_plan,
+};
 
 struct Scene {
     _server: Server,
@@ -32,7 +34,7 @@ impl Scene {
         let mut guard = MigrationGuard::acquire(&Target::parse(&db.url()).unwrap()).await.unwrap();
         let plan = empty_plan(&mut guard).await;
         let run = Uuid::now_v7();
-        bootstrap::begin(&mut guard, run, &plan).await.unwrap();
+        bootstrap::begin(&mut guard, run, &plan, &BackupChoice::List).await.unwrap();
         let patience = Patience { tries: 40, total: Duration::from_secs(20) };
         Self { _server: server, db, guard, run, patience, events: Arc::default() }
     }
@@ -295,7 +297,7 @@ async fn bootstrap_is_taken_back_and_made_again_over_its_history() {
     assert_eq!(scene.db.query_one_text(roles).await, "0");
     assert_eq!(bootstrap::undo(&mut scene.guard).await.unwrap(), None, "safe to repeat");
     let plan = empty_plan(&mut scene.guard).await;
-    bootstrap::begin(&mut scene.guard, Uuid::now_v7(), &plan).await.unwrap();
+    bootstrap::begin(&mut scene.guard, Uuid::now_v7(), &plan, &BackupChoice::List).await.unwrap();
     assert_eq!(scene.db.query_one_text("SELECT count(*)::text FROM bastide.run").await, "2");
     assert_eq!(
         scene

@@ -14,7 +14,7 @@ use std::{
 
 use bastide_engine::{
     BackupChoice, EngineError, MigrateOptions, OnFailure, RunState, cutover, migrate, resume, rollback,
-    status, upgrade_again,
+    status, upgrade_again, without_backup,
 };
 
 use crate::scene::{Scene, place};
@@ -50,7 +50,10 @@ async fn victim() {
                     plan: serde_json::from_str(&plan).unwrap(),
                     until: None,
                     on_failure: OnFailure::Rollback,
-                    backup: BackupChoice::None,
+                    backup: match std::env::var("BASTIDE_TEST_BACKUP") {
+                        Ok(_) => BackupChoice::Restore,
+                        Err(_) => without_backup("a test", "in code"),
+                    },
                     app_password: Some("sesame".to_owned()),
                 };
                 migrate(&options, &|_| {}).await.unwrap();
@@ -65,7 +68,7 @@ async fn victim() {
 }
 
 /// The smallest shop, and a plan for it beside its state.
-async fn small() -> Scene {
+pub(crate) async fn small() -> Scene {
     let scene = Scene::small().await;
     let plan = serde_json::to_string(&scene.plan().await).unwrap();
     std::fs::write(scene.state_dir.path().join("plan.json"), plan).unwrap();

@@ -1,5 +1,6 @@
 //! Whole runs on small databases: every way a run can go, and back.
 
+mod backup;
 mod between_commits;
 mod keys;
 mod kill;

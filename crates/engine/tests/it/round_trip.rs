@@ -1,8 +1,6 @@
 //! There and back, from every state.
 
-use std::os::unix::fs::PermissionsExt;
-
-use bastide_engine::{BackupChoice, Event, RunState, StepState, dry_run, finish, status};
+use bastide_engine::{Event, RunState, StepState, dry_run, finish, status};
 use bastide_plan::Phase;
 
 use crate::scene::{Scene, same_but_for_order, same_schema};
@@ -80,34 +78,6 @@ async fn a_run_stops_where_it_is_told_and_goes_on() {
     assert_eq!(scene.resume().await.unwrap().run.state, RunState::PendingCutover);
     scene.rollback(None).await.unwrap();
     scene.assert_as(&before).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_backup_is_private_and_restores_row_for_row() {
-    let scene = Scene::new().await;
-    let mut options = scene.options().await;
-    options.backup = BackupChoice::Restore;
-    let outcome = scene.migrate(&options).await.unwrap();
-    let backup = outcome.run.backup.unwrap();
-    assert_eq!(
-        (backup.verified.as_str(), backup.tables, backup.rows),
-        ("restore", 4, Some(4 + 400 + 2000 + 4000))
-    );
-    let mode = |path: &str| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&backup.path), 0o600);
-    let password = scene.state_dir.path().join("bastide_app.password");
-    assert_eq!(mode(password.to_str().unwrap()), 0o600);
-    assert_eq!(
-        scene
-            .db
-            .query_one_text("SELECT count(*)::text FROM pg_database WHERE datname LIKE 'bastide_verify%'")
-            .await,
-        "0"
-    );
-    let login = std::fs::read_to_string(&password).unwrap();
-    scene.db.client_as("bastide_app", login.trim()).await;
-    scene.rollback(None).await.unwrap();
-    assert!(!password.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! `legacy upgrade`, run again: on rows that came since, on none, on a run that is elsewhere; killed at every place; and
 //! the way back from each.
 
-use bastide_engine::{BackupChoice, EngineError, RunState, Upgraded, migrate, upgrade_again};
+use bastide_engine::{EngineError, RunState, Upgraded, migrate, upgrade_again, without_backup};
 use bastide_plan::Phase;
 
 use crate::{
@@ -64,7 +64,7 @@ async fn upgraded() -> Scene {
 async fn upgrade(scene: &Scene) {
     let mut options = scene.options().await;
     assert!(options.plan.quarantine.is_none());
-    (options.until, options.backup) = (Some(Phase::Assignment), BackupChoice::None);
+    (options.until, options.backup) = (Some(Phase::Assignment), without_backup("a test", "in code"));
     let outcome = migrate(&options, &|_| {}).await.unwrap();
     assert_eq!(outcome.run.state, RunState::Upgraded);
 }

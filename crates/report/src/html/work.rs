@@ -85,7 +85,9 @@ pub(super) fn backup(report: &Report<'_>) -> Markup {
         @if let Some(backup) = &report.run.backup {
             p.calm { code { (backup.path) } ", " (numbers::bytes(backup.bytes)) ", " (numbers::counted(backup.tables, "table", "tables"))
                 @if let Some(rows) = backup.rows { ", " (numbers::counted(rows, "row", "rows")) }
-                "; verified by " (if backup.verified == "restore" { "restoring it and counting" } else { "listing its contents" }) "." }
+                "; verified by " (if backup.verified == "restore" { "restoring it and comparing every row" } else { "listing its contents" }) "." }
+            @if let Some(seconds) = backup.snapshot_seconds { p.calm { "Its snapshot was held for " (numbers::seconds(seconds)) "." } }
+        } @else if let Some(said) = report.acknowledgement() { p.calm { (said) "." }
         } @else { p.calm { "None was taken." } }
     }
 }

@@ -16,8 +16,8 @@ pub(crate) async fn run(context: &Context, command: Legacy) -> anyhow::Result<Ex
             discover::run(context, &planning, limits, html).await
         }
         Legacy::Plan { planning, output, open } => rls::plan(context, &planning, output, open).await,
-        Legacy::Upgrade { planning, plan, dry_run, on_failure, verify_backup, no_backup, yes } => {
-            let how = upgrade::How { dry_run, on_failure, verify_backup, no_backup, yes };
+        Legacy::Upgrade { planning, plan, dry_run, on_failure, backup, yes } => {
+            let how = upgrade::How { dry_run, on_failure, backup, yes };
             upgrade::run(context, &planning, plan, how).await
         }
         Legacy::Validate { run, exact, html } => validate::run(context, &run, exact, html).await,

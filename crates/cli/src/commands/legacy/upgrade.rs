@@ -9,7 +9,7 @@ use bastide_plan::{FileError, Phase, Plan, Step, inference, read_plan};
 use serde::Serialize;
 
 use crate::{
-    args::{OnFailure, Planning, VerifyBackup, Yes},
+    args::{Backup, OnFailure, Planning, Yes},
     commands::rls,
     context::Context,
     exit::{Exit, Unusable},
@@ -19,8 +19,7 @@ use crate::{
 pub(crate) struct How {
     pub(crate) dry_run: bool,
     pub(crate) on_failure: OnFailure,
-    pub(crate) verify_backup: VerifyBackup,
-    pub(crate) no_backup: bool,
+    pub(crate) backup: Backup,
     pub(crate) yes: Yes,
 }
 
@@ -39,8 +38,8 @@ pub(crate) async fn run(
         }
         return if how.dry_run { scripts(context, &run.plan) } else { again(context, how.yes).await };
     }
-    let How { dry_run, on_failure, verify_backup, no_backup, yes } = how;
-    let how = rls::How { dry_run, until: Some(Phase::Assignment), on_failure, verify_backup, no_backup, yes };
+    let How { dry_run, on_failure, backup, yes } = how;
+    let how = rls::How { dry_run, until: Some(Phase::Assignment), on_failure, backup, yes };
     rls::migrate(context, planning, plan, how).await
 }
 

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use bastide_engine::{BackupChoice, EngineError, MigrateOptions, RunOutcome, dry_run, migrate};
+use bastide_engine::{
+    BackupChoice, EngineError, MigrateOptions, RunOutcome, dry_run, migrate, without_backup,
+};
 use bastide_plan::{Phase, Plan, read_plan};
 use bastide_record::Verdict;
 use bastide_report::{Report, Summary};
 
 use crate::{
-    args::{OnFailure, Planning, VerifyBackup, Yes},
+    args::{Backup, OnFailure, Planning, VerifyBackup, Yes},
     context::Context,
     exit::{Exit, Unusable},
     progress::Progress,
@@ -20,8 +22,7 @@ pub(crate) struct How {
     pub(crate) dry_run: bool,
     pub(crate) until: Option<Phase>,
     pub(crate) on_failure: OnFailure,
-    pub(crate) verify_backup: VerifyBackup,
-    pub(crate) no_backup: bool,
+    pub(crate) backup: Backup,
     pub(crate) yes: Yes,
 }
 
@@ -32,6 +33,11 @@ pub(crate) async fn run(
     how: How,
 ) -> anyhow::Result<Exit> {
     let target = context.target()?;
+    // Before minutes go into a plan that then may not run.
+    let without = how.backup.no_backup && !how.dry_run;
+    if without && !how.backup.i_have_a_backup && !context.printer.can_ask() {
+        return Err(unacknowledged(target.database()).into());
+    }
     let progress = Progress::new(&context.printer);
     let plan = match &file {
         Some(file) => {
@@ -78,6 +84,7 @@ pub(crate) async fn run(
     if !how.yes.yes && !context.printer.confirm(&format!("Migrate database {}?", plan.database.name))? {
         return Err(Unusable("nothing was changed: this changes the database, so confirm it or add --yes (--dry-run shows every statement)".to_owned()).into());
     }
+    let backup = choice(context, &how.backup, plan.database.name.as_str())?;
     let options = MigrateOptions {
         place: context.place()?,
         plan,
@@ -86,17 +93,49 @@ pub(crate) async fn run(
             OnFailure::Rollback => bastide_engine::OnFailure::Rollback,
             OnFailure::Stop => bastide_engine::OnFailure::Stop,
         },
-        backup: match (how.no_backup, how.verify_backup) {
-            (true, _) => BackupChoice::None,
-            (false, VerifyBackup::List) => BackupChoice::List,
-            (false, VerifyBackup::Restore) => BackupChoice::Restore,
-        },
+        backup,
         app_password: std::env::var("BASTIDE_APP_PASSWORD").ok().filter(|password| !password.is_empty()),
     };
     let progress = Progress::new(&context.printer);
     let outcome = migrate(&options, &|event| progress.event(event)).await;
     progress.end();
     finished(context, outcome).await
+}
+
+/// Without a backup only on somebody's word, and never on `--yes`: that answers another question.
+fn choice(context: &Context, asked: &Backup, database: &str) -> anyhow::Result<BackupChoice> {
+    match (asked.no_backup, asked.verify_backup) {
+        (false, VerifyBackup::List) => return Ok(BackupChoice::List),
+        (false, VerifyBackup::Restore) => return Ok(BackupChoice::Restore),
+        (true, _) => {}
+    }
+    let how = if asked.i_have_a_backup {
+        "--i-have-a-backup"
+    } else {
+        let question = format!(
+            "No backup of {database} will be taken. If you have one of your own, type the database's name:"
+        );
+        let answer = context.printer.ask(&question)?;
+        if answer.as_deref() != Some(database) {
+            return Err(unacknowledged(database).into());
+        }
+        "asked, they typed the database's name"
+    };
+    Ok(without_backup(&whoever_runs_this(), how))
+}
+
+fn unacknowledged(database: &str) -> Unusable {
+    Unusable(format!(
+        "nothing was changed: --no-backup leaves {database} without a backup of Bastide's. If you have one of your own, say so \
+         with --no-backup --i-have-a-backup (--yes does not); otherwise leave --no-backup out"
+    ))
+}
+
+/// As the machine knows them; under `sudo`, who is behind it.
+fn whoever_runs_this() -> String {
+    let named = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(|name| std::env::var(name).ok());
+    let uid = rustix::process::getuid().as_raw();
+    named.map_or_else(|| format!("uid {uid}"), |name| format!("{name} (uid {uid})"))
 }
 
 pub(crate) fn show_scripts(context: &Context, plan: &Plan) -> anyhow::Result<Exit> {

@@ -18,8 +18,8 @@ pub(crate) use plan::run as plan;
 pub(crate) async fn run(context: &Context, command: Rls) -> anyhow::Result<Exit> {
     match command {
         Rls::Plan { planning, output, open } => plan::run(context, &planning, output, open).await,
-        Rls::Migrate { planning, plan, dry_run, until, on_failure, verify_backup, no_backup, yes } => {
-            let how = migrate::How { dry_run, until, on_failure, verify_backup, no_backup, yes };
+        Rls::Migrate { planning, plan, dry_run, until, on_failure, backup, yes } => {
+            let how = migrate::How { dry_run, until, on_failure, backup, yes };
             migrate::run(context, &planning, plan, how).await
         }
         Rls::Validate { app_role, production } => validate::run(context, app_role, production).await,
