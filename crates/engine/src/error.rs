@@ -16,6 +16,10 @@ pub enum EngineError {
     Busy { database: String, holder: String },
     #[error("{login} may not migrate database {database}: {missing}. {help}")]
     MayNot { login: String, database: String, missing: String, help: String },
+    #[error(
+        "{host} is a pooler, through which neither locks nor settings of a session hold; connect to the server itself: name its own host and port with --database-url"
+    )]
+    Pooled { host: String },
     #[error("{0}")]
     Preflight(String),
     #[error(
@@ -127,6 +131,7 @@ impl EngineError {
             | Self::Crossing(_) => 2,
             Self::Connect(_)
             | Self::MayNot { .. }
+            | Self::Pooled { .. }
             | Self::Preflight(_)
             | Self::NoAnswer { .. }
             | Self::NoTool(_)

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bastide_legacy::Totals;
 use bastide_sql::{Ident, QualifiedName, Sql, join, sql};
 use serde::{Deserialize, Serialize};
-use tokio_postgres::{Client, GenericClient, types::Json};
+use tokio_postgres::{Client, GenericClient, Transaction, types::Json};
 use uuid::Uuid;
 
 use crate::{BackupRecord, EngineError, MigrationGuard, tools};
@@ -90,8 +90,9 @@ SELECT n.nspname::text, c.relname::text, a.attname::text,
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'bastide') AND n.nspname !~ '^pg_(toast|temp)'
  ORDER BY 1, 2, a.attnum";
 
-/// Reads every table, within the caller's snapshot.
-pub(crate) async fn take(client: &impl GenericClient, schema: String) -> Result<Before, EngineError> {
+/// Reads every table, within the caller's snapshot. Of each the lock is let go of when it is read: nobody waits for the
+/// next one, and the server's table of locks need not hold them all.
+pub(crate) async fn take(client: &Transaction<'_>, schema: String) -> Result<Before, EngineError> {
     let reading = "reading the columns to fingerprint";
     let mut tables: BTreeMap<QualifiedName, Vec<ColumnBefore>> = BTreeMap::new();
     for row in client.query(COLUMNS, &[]).await.map_err(EngineError::server(reading))? {
@@ -107,8 +108,12 @@ pub(crate) async fn take(client: &impl GenericClient, schema: String) -> Result<
         }
     }
     let mut taken = Vec::with_capacity(tables.len());
+    let letting_go = "letting go of a table that was fingerprinted";
     for (table, columns) in tables {
+        client.batch_execute("SAVEPOINT one").await.map_err(EngineError::server(letting_go))?;
         taken.push(read_table(client, table, columns).await?);
+        let done = "ROLLBACK TO SAVEPOINT one; RELEASE SAVEPOINT one";
+        client.batch_execute(done).await.map_err(EngineError::server(letting_go))?;
     }
     Ok(Before { schema, tables: taken })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bastide_connect::{ConnectError, Connected, Target};
 use bastide_sql::{Literal, Sql, sql};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, error::SqlState};
 use uuid::Uuid;
 
 use crate::{EngineError, ServerSaid};
@@ -104,6 +104,10 @@ impl MigrationGuard {
             sql!("SET lock_timeout = '50ms'"),
             sql!("SET statement_timeout = 0"),
             sql!("SET idle_in_transaction_session_timeout = 0"),
+            // It is idle for as long as the backup is restored.
+            sql!("SET idle_session_timeout = 0"),
+            // From PostgreSQL 17 on.
+            sql!("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'"),
             // A generic plan of a batch may scan the whole table.
             sql!("SET plan_cache_mode = force_custom_plan"),
             // The same text for the same value, whatever the role or the database has set.
@@ -145,10 +149,30 @@ fn comes_back(error: &ConnectError) -> bool {
 }
 
 async fn open(target: &Target) -> Result<(Connected, String, String), EngineError> {
-    let client = target.connect("bastide").await?;
+    let client = direct(target).await?;
     let (database, login) = check_rights(&client).await?;
     lock(&client, &database).await?;
     Ok((client, database, login))
+}
+
+/// Asks with a start-up setting, which reaches a server and gets lost, or is refused, in a pooler.
+async fn direct(target: &Target) -> Result<Connected, EngineError> {
+    let pooled = || EngineError::Pooled { host: target.host_for_people() };
+    let client = match target.with_options("-c bastide.direct=yes").connect("bastide").await {
+        Err(ConnectError::Refused { code, .. }) if code == SqlState::PROTOCOL_VIOLATION.code() => {
+            return Err(pooled());
+        }
+        connected => connected?,
+    };
+    let arrived: bool = client
+        .query_one(
+            "SELECT pg_catalog.current_setting('bastide.direct', true) IS NOT DISTINCT FROM 'yes'",
+            &[],
+        )
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(EngineError::server("asking whether a pooler is in between"))?;
+    if arrived { Ok(client) } else { Err(pooled()) }
 }
 
 /// The database and the login, when that login may do what a migration does. Planning asks, too: a login that row

@@ -8,8 +8,8 @@ use bastide_verify::Verdict;
 use uuid::Uuid;
 
 use crate::{
-    EngineError, Event, Listener, MigrateOptions, MigrationGuard, OnFailure, Place, RunRecord,
-    RunState, StepRecord, bootstrap, journal, phases, read_run,
+    EngineError, Event, Listener, MigrateOptions, MigrationGuard, OnFailure, Place, RunRecord, RunState,
+    StepRecord, bootstrap, guard, journal, phases, read_run,
     rollback::{self, Undone},
     runner::Runner,
     upgrade,
@@ -182,6 +182,13 @@ impl<'a> Course<'a> {
 
     /// Rolls back, unless the operator wants to look first, or the way is only blocked, or the server is gone.
     async fn fail(&mut self, phase: Phase, cause: EngineError) -> EngineError {
+        // Whoever took the login's rights away took those to roll back, too.
+        let cause = match guard::check_rights(self.guard.client()).await {
+            Err(lost @ EngineError::MayNot { .. }) => {
+                return stopped(&mut self.guard, self.run, phase, lost).await;
+            }
+            _ => cause,
+        };
         let stops = self.options.on_failure == OnFailure::Stop
             || matches!(cause, EngineError::Blocked { .. } | EngineError::Lost { .. });
         if stops {

@@ -12,7 +12,7 @@ use bastide_plan::{
 use bastide_sql::{QualifiedName, Sql};
 use tokio_postgres::Client;
 
-use crate::{SurveyError, integrity, proposals, quarantine, reading::Reading, rules};
+use crate::{SurveyError, code, integrity, proposals, quarantine, reading::Reading, rules};
 
 /// Called with one line about what is being looked at.
 pub(crate) type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
@@ -71,6 +71,7 @@ pub(crate) async fn read(
     let graph = sorted(graph(catalog, config, &classification), &kinds);
     let script = inference::survey_script(&graph);
     let mut survey = Survey { usage, ..Survey::default() };
+    code::read(reading.transaction(), &mut survey).await?;
     if root.new {
         // Everything there is belongs to the one tenant: nothing to infer, nothing can cross.
         for table in &script.tables {

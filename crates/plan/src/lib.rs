@@ -11,6 +11,7 @@ mod access;
 mod boundary;
 mod categories;
 pub mod classify;
+mod code;
 mod config;
 mod declared;
 mod file;

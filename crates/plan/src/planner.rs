@@ -9,7 +9,7 @@ use crate::{
     Class, ColumnOrigin, Config, Database, PLAN_FORMAT, Plan, Proposal, Question, Refusal, Survey,
     TableDecision, TenantColumn, TenantRoot, boundary,
     classify::{Classification, answer, classify},
-    declared,
+    code, declared,
     kinds::kinds,
     links, notes, obstacles,
     phases::{Planning, needs_inference, plan_all},
@@ -42,7 +42,10 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
     let mut questions = classification.questions.clone();
     let hold_crossing = !links.questions.is_empty();
     questions.extend(links.questions);
+    let code = code::of(config, survey, &classification)?;
+    questions.extend(code.questions);
     let mut notes = notes::of(catalog, config, &classification);
+    notes.extend(code.notes);
     notes.extend(links.notes);
 
     let mut planning = Planning {

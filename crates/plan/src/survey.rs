@@ -30,6 +30,12 @@ pub struct Survey {
     /// Why they were not looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slugs_not_looked_at: Option<String>,
+    /// Functions that people wrote.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub code: Vec<Code>,
+    /// Statements that pg_stat_statements has seen, where it is installed: those that a new column may break.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<SeenStatement>,
     /// Why the root cannot take a quarantine row, as the server said it; `None` when it can.
     pub quarantine_refused: Option<String>,
 }
@@ -52,6 +58,26 @@ pub struct Evidence {
     /// For example `orders.customer_id → customers.merchant_id`.
     pub path: String,
     pub rows: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Code {
+    /// With its arguments' types.
+    pub function: String,
+    pub language: String,
+    /// Kept by the server as a tree (`RETURN`, `BEGIN ATOMIC`): its stars were spelt out when it was made.
+    pub parsed: bool,
+    pub source: String,
+    /// A set, or a record.
+    pub returns_rows: bool,
+    /// The table whose row type it returns.
+    pub returns: Option<QualifiedName>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenStatement {
+    pub text: String,
+    pub calls: u64,
 }
 
 /// A column of the root by which tenants are told apart in URLs, and does not tell them apart.

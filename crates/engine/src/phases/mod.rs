@@ -2,6 +2,7 @@
 
 pub(crate) mod analysis;
 pub(crate) mod backup;
+pub(crate) mod capacity;
 pub(crate) mod preflight;
 pub(crate) mod projection;
 pub(crate) mod restorable;

@@ -4,8 +4,9 @@ use bastide_plan::{Phase, Plan};
 use tokio_postgres::Client;
 
 use crate::{
-    BackupChoice, EngineError, Event, Listener, MigrateOptions, MigrationGuard, phases::analysis, space,
-    tools,
+    BackupChoice, EngineError, Event, Listener, MigrateOptions, MigrationGuard,
+    phases::{analysis, capacity},
+    space, tools,
 };
 
 /// A transaction this old will make us wait for its locks, and a concurrent index build wait for its end.
@@ -33,6 +34,7 @@ pub(crate) async fn check(
         tools::find("pg_restore", guard).await?;
     }
     space::check(guard, &options.plan, &options.place.state_dir, &options.backup, listener).await?;
+    capacity::check(guard, listener).await?;
     doing("sessions, replication and leftovers");
     for (query, parameters) in NOTES {
         let long: &(dyn tokio_postgres::types::ToSql + Sync) = &LONG;
@@ -131,6 +133,18 @@ const NOTES: &[(&str, bool)] = &[
     ),
     (
         "SELECT format('subscription %s writes here; its rows get their tenant only where triggers fire for replication', quote_ident(s.subname)) FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database()",
+        false,
+    ),
+    (
+        "SELECT format('replication slot %s is inactive and has the server keep WAL (%s so far), the run''s too: start its reader, or drop it with SELECT pg_drop_replication_slot(%L)', quote_ident(r.slot_name), pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), r.restart_lsn)), r.slot_name) FROM pg_replication_slots r WHERE NOT r.active AND r.restart_lsn IS NOT NULL",
+        false,
+    ),
+    (
+        "SELECT format('slot %s (%s) is being read: a reader that does not know the new tenant columns may stop, and then WAL piles up here', quote_ident(r.slot_name), r.plugin) FROM pg_replication_slots r WHERE r.active AND r.slot_type = 'logical' AND r.database = current_database()",
+        false,
+    ),
+    (
+        "SELECT format('%s is preset for %s; Bastide''s own sessions override it, and probes run under what the application''s login has', c, coalesce('role ' || quote_ident(pg_get_userbyid(nullif(s.setrole, 0))), 'the database')) FROM pg_db_role_setting s, unnest(s.setconfig) AS c WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) AND (s.setrole = 0 OR pg_get_userbyid(s.setrole) = current_user) AND split_part(c, '=', 1) IN ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'default_transaction_read_only', 'session_replication_role')",
         false,
     ),
     (

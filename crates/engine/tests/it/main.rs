@@ -2,12 +2,14 @@
 
 mod backup;
 mod between_commits;
+mod code;
 mod keys;
 mod kill;
 mod legacy;
 mod lost;
 mod older;
 mod part_way;
+mod preflight;
 mod public_grants;
 mod refusals;
 mod round_trip;
