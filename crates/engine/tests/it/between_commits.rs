@@ -61,7 +61,7 @@ async fn scene() -> Scene {
 /// A run that goes as far as `until`, or to where cutover is next.
 async fn begun(scene: &Scene, until: Option<Phase>) {
     let mut options = scene.options().await;
-    (options.until, options.backup) = (until, bastide_engine::BackupChoice::None);
+    (options.until, options.backup) = (until, bastide_engine::without_backup("a test", "in code"));
     scene.migrate(&options).await.unwrap();
 }
 
