@@ -22,6 +22,7 @@ mod duplicates;
 mod graph;
 mod hold;
 mod measure;
+mod order;
 mod ownership;
 mod record;
 mod render;
@@ -31,6 +32,7 @@ mod seeds;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod work;
 
 pub use components::{Components, MOST_ROWS, components};
 pub use confirm::{a_parent_agrees, crossings, path};
@@ -63,9 +65,11 @@ pub fn prelude() -> Vec<Sql> {
         sql!("SET LOCAL statement_timeout = 0"),
         // Work tables have no statistics, so the server would compile queries that are over before it has.
         sql!("SET LOCAL jit = off"),
-        // For sorting and hashing references by the million; small next to what one dump of such a table takes.
-        sql!("SET LOCAL work_mem = '64MB'"),
-        sql!("SET LOCAL maintenance_work_mem = '128MB'"),
+        // For each sort and hash table, of which a statement has a few: beyond that they go to disk, however many rows there
+        // are. Larger ones were not faster.
+        sql!("SET LOCAL work_mem = '16MB'"),
+        sql!("SET LOCAL hash_mem_multiplier = 1"),
+        sql!("SET LOCAL maintenance_work_mem = '32MB'"),
         // Keys are compared and stored as text: what a value prints as must not depend on who asks.
         sql!("SET LOCAL DateStyle = 'ISO, YMD'"),
         sql!("SET LOCAL IntervalStyle = 'postgres'"),

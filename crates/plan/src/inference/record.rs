@@ -224,25 +224,28 @@ fn insert_assignments(graph: &Graph, n: usize, pass: u32, quarantine: Option<&st
     if node.key.is_empty() { insert_keyless(node, pass, &rows) } else { insert_packed(node, pass, &rows) }
 }
 
-/// Rows in conflict are kept apart: who asks for them alone must not unpack all others.
+/// Rows in conflict are kept apart: who asks for them alone must not unpack all others. The lists of a line are made in one
+/// go over rows that are sorted before, so they speak of the same row at the same place; each sorted by itself, they would take
+/// twice as long.
 fn insert_packed(node: &Node, pass: u32, rows: &Sql) -> Sql {
     sql!(
         "INSERT INTO bastide.assigned (run_id, relation, seq, rows, with_tenant, pass, conflict, keys, tenants, rules)
-SELECT current_setting('bastide.run')::uuid, {}, min(a.at) + (
+SELECT current_setting('bastide.run')::uuid, {}, min(b.at) + (
     SELECT COALESCE(max(s.seq + s.rows - 1), 0) FROM bastide.assigned AS s
     WHERE s.run_id = current_setting('bastide.run')::uuid AND s.relation = {}
-  ), count(*), count(a.tenant), {}, a.conflict,
-  jsonb_agg(a.key ORDER BY a.at), array_agg(a.tenant ORDER BY a.at), array_agg(a.rule ORDER BY a.at)
+  ), count(*), count(b.tenant), {}, b.conflict, jsonb_agg(b.key), array_agg(b.tenant), array_agg(b.rule)
 FROM (
-  SELECT r.*, row_number() OVER (ORDER BY r.conflict, r.rid) AS at FROM (
+  SELECT a.*, (a.at - 1) / {} AS line FROM (
+    SELECT r.*, row_number() OVER (ORDER BY r.conflict, r.rid) AS at FROM (
   {}) AS r
-) AS a
-GROUP BY a.conflict, (a.at - 1) / {}",
+  ) AS a ORDER BY a.conflict, line, a.at
+) AS b
+GROUP BY b.conflict, b.line",
         relation(&node.table),
         relation(&node.table),
         pass,
-        rows,
-        CHUNK
+        CHUNK,
+        rows
     )
 }
 

@@ -10,9 +10,10 @@
 //! Declared rules are stratum 0: they go before all evidence. Proposed tenants come when nothing more follows: they settle
 //! only what would be unreachable, and what hangs together with it.
 //!
-//! A row enters the work table of its node only while its tenant is open, and a reference is kept only while both its
-//! ends are, so a pass over a filled database is nearly free. Each round looks at the rows that changed in the round
-//! before; a row changes at most twice (to one tenant, to conflict).
+//! A row enters the work table of its node only while its tenant is open, so a pass over a filled database is nearly free.
+//! Where no references lead in a circle, stratum 1 takes no rounds: each work table is filled after those of its parents
+//! ([`Order`]). A reference is kept only while both its ends are open and one of them may still hear of the other. Each
+//! round looks at the rows that changed in the round before; a row changes at most twice (to one tenant, to conflict).
 
 use std::collections::BTreeSet;
 
@@ -20,12 +21,11 @@ use bastide_sql::{Literal, Sql, join, sql};
 
 use super::{
     Edge, Graph, components,
+    order::Order,
     render::{pairs, queue, work},
     seeds::{self, Last},
+    work::{create_pairs, create_work, fill_pairs, index_work},
 };
-
-/// Parents that are looked up while a work table is filled; further ones cost an UPDATE each.
-const FOLDED_PARENTS: usize = 6;
 
 /// From this round on the structure is deep (a long chain, a tree) and each round small: indexes pay.
 const DEEP: i32 = 8;
@@ -44,23 +44,29 @@ pub(crate) fn by_child(edge: usize) -> usize {
     edge * 2 + 2
 }
 
-/// Statements that create the work tables and fill in what columns alone say; all before [`rounds`].
+/// Statements that create the work tables and fill in what columns alone say, and what follows from it where
+/// [`Order`] allows; all before [`rounds`].
 pub(crate) fn prepare(graph: &Graph) -> Vec<Sql> {
+    let order = Order::of(graph);
     let mut statements = Vec::new();
-    let open: Vec<usize> = graph.scoped().filter(|(_, node)| !node.root).map(|(n, _)| n).collect();
-    for &n in &open {
+    for &n in order.nodes() {
         statements.extend(seeds::create(graph, n));
-        statements.push(create_work(graph, n));
-        // Before any update: an index made over updated rows is invisible to the snapshot we work in.
-        statements.push(sql!("CREATE UNIQUE INDEX ON {} (rid)", work(n)));
+        statements.push(create_work(graph, &order, n));
+        if !order.is_settled(n) {
+            // Before any update: an index made over updated rows is invisible to the snapshot we work in.
+            statements.push(index_work(n));
+        }
         statements.push(sql!("CREATE TEMP TABLE {} (round integer, rid tid) ON COMMIT DROP", queue(n)));
     }
-    statements.extend(graph.evidence().filter_map(|(e, edge)| create_pairs(graph, e, edge)));
-    for &n in &open {
-        let unfolded = speaking_parents(graph, n).skip(FOLDED_PARENTS);
-        statements.extend(unfolded.map(|(e, edge)| seed_down(graph, e, edge)));
+    statements.extend(spreading(graph).map(|(e, edge)| create_pairs(graph, &order, e, edge)));
+    for (e, edge) in
+        graph.evidence().filter(|(e, edge)| !order.is_folded(*e) && !graph.nodes[edge.child].root)
+    {
+        if graph.nodes[edge.parent].has_facts() {
+            statements.push(seed_down(graph, e, edge));
+        }
     }
-    for &n in &open {
+    for n in speaking_first(graph, &order) {
         statements.push(sql!(
             "INSERT INTO {} SELECT 0, x.rid FROM {} AS x WHERE x.tenant IS NOT NULL OR x.conflict",
             queue(n),
@@ -70,34 +76,44 @@ pub(crate) fn prepare(graph: &Graph) -> Vec<Sql> {
     statements
 }
 
+/// Nodes whose rows are heard in the rounds of the first stratum.
+fn speaking_first(graph: &Graph, order: &Order) -> BTreeSet<usize> {
+    spreading(graph).filter(|(e, _)| !order.is_done(*e)).map(|(_, edge)| edge.parent).collect()
+}
+
 /// A plpgsql block; the rounds themselves.
 pub(crate) fn rounds(graph: &Graph) -> Sql {
-    let spreading: Vec<(usize, &Edge)> =
-        graph.evidence().filter(|(_, edge)| can_be_open(graph, edge)).collect();
-    let down = spreading.iter().map(|&(e, edge)| step(edge.parent, edge.child, &spread_down(e, edge)));
-    let up = spreading.iter().map(|&(e, edge)| step(edge.child, edge.parent, &spread_up(e, edge)));
+    let order = Order::of(graph);
+    let first = speaking_first(graph, &order);
+    let down = spreading(graph).map(|(e, edge)| {
+        // What parents say in the first stratum is in the work table already.
+        let when = if order.is_done(e) { sql!("bastide_stratum > 1 AND ") } else { sql!("") };
+        step(&when, edge.parent, edge.child, &spread_down(e, edge))
+    });
+    let up = spreading(graph).map(|(e, edge)| step(&sql!(""), edge.child, edge.parent, &spread_up(e, edge)));
     let late: Vec<Sql> =
         graph.last_seeds().map(|(k, last)| seed(last.node, &seed_last(graph, k, &last))).collect();
-    let facts_up =
-        graph.evidence().filter_map(|(e, edge)| Some(seed(edge.parent, &seed_up(graph, e, edge)?)));
-    let hand_on = (0..graph.nodes.len())
-        .filter(|&n| graph.nodes[n].scoped && !graph.nodes[n].root)
-        .map(|n| hand_on(graph, n));
+    let facts_up = graph.evidence().filter_map(|(e, edge)| {
+        let seed = seed(edge.parent, &seed_up(graph, e, edge)?);
+        Some(sql!("      IF bastide_open[{}] THEN\n{}      END IF;\n", edge.parent + 1, seed))
+    });
     let mut indexes = Vec::new();
-    for &(e, _) in &spreading {
+    for (e, _) in spreading(graph) {
         indexes.push(sql!("CREATE INDEX ON {} (child)", pairs(e)));
         indexes.push(sql!("CREATE INDEX ON {} (parent)", pairs(e)));
         indexes.push(sql!("ANALYZE {}", pairs(e)));
     }
-    let mut fresh = Vec::new();
-    for (n, node) in graph.nodes.iter().enumerate() {
-        if node.scoped && !node.root {
+    let (mut fresh, mut open) = (Vec::new(), Vec::new());
+    for n in 0..graph.nodes.len() {
+        let is_open = order.nodes().contains(&n);
+        if is_open {
             indexes.push(sql!("CREATE INDEX ON {} (round)", queue(n)));
             indexes.push(sql!("ANALYZE {}", queue(n)));
-            fresh.push(sql!("EXISTS (SELECT FROM {})", queue(n)));
-        } else {
-            fresh.push(sql!("false"));
         }
+        let exists = |what: Sql| sql!("EXISTS (SELECT FROM {})", what);
+        fresh.push(if first.contains(&n) { exists(queue(n)) } else { sql!("false") });
+        let undecided = || exists(sql!("{} AS x WHERE x.stratum IS NULL", work(n)));
+        open.push(if is_open { undecided() } else { sql!("false") });
     }
     sql!(
         "DECLARE
@@ -110,6 +126,7 @@ pub(crate) fn rounds(graph: &Graph) -> Sql {
   bastide_rows bigint;
   bastide_fresh boolean[] := ARRAY[{}]::boolean[];
   bastide_next boolean[];
+  bastide_open boolean[];
 BEGIN
   IF current_setting('transaction_isolation') NOT IN ('repeatable read', 'serializable') THEN
     RAISE EXCEPTION 'inference needs one snapshot: run it in a REPEATABLE READ transaction' USING ERRCODE = '25001';
@@ -134,7 +151,12 @@ BEGIN
     bastide_down := NOT bastide_down;
     bastide_round := bastide_round + 1;
     bastide_fresh := array_fill(false, ARRAY[{}]);
-{}    IF bastide_stratum = 2 THEN
+    IF bastide_stratum = 2 THEN
+      -- Whether a node has rows that may still hear something.
+      bastide_open := ARRAY[{}]::boolean[];
+      IF true = ANY (bastide_open) THEN
+{}      END IF;
+{}{}    ELSE
 {}    END IF;
 {}    bastide_begun := bastide_round;
   END LOOP;
@@ -147,11 +169,32 @@ BEGIN
         lines_or_nothing(down),
         lines_or_nothing(up),
         graph.nodes.len().max(1),
-        join(hand_on, ""),
+        join(open, ", "),
+        lines_or_nothing(meet(graph, &order).into_iter()),
+        join(order.nodes().iter().map(|&n| hand_on_first(graph, n)), ""),
         lines_or_nothing(facts_up),
+        lines_or_nothing(order.nodes().iter().map(|&n| hand_on(graph, n))),
         end(late),
         lines(components::settle_kinds(graph), "  ")
     )
+}
+
+/// What the first stratum did without and later ones need, once rows are left that it did not decide.
+fn meet(graph: &Graph, order: &Order) -> Vec<Sql> {
+    let settled = order.nodes().iter().filter(|n| order.is_settled(**n));
+    let mut statements: Vec<Sql> = settled.map(|&n| sql!("        {};\n", index_work(n))).collect();
+    for (e, edge) in spreading(graph).filter(|(e, _)| order.is_done(*e)) {
+        statements.push(sql!(
+            "        IF bastide_open[{}] OR bastide_open[{}] THEN
+          {};
+        END IF;
+",
+            edge.child + 1,
+            edge.parent + 1,
+            fill_pairs(graph, e, edge)
+        ));
+    }
+    statements
 }
 
 /// Nothing more follows: the last word have the tenants that the plan proposes, once. They speak in the stratum that begins,
@@ -185,95 +228,8 @@ fn lines_or_nothing(moves: impl Iterator<Item = Sql>) -> Sql {
 }
 
 /// References along which an open row can hear from another open row.
-fn can_be_open(graph: &Graph, edge: &Edge) -> bool {
-    !graph.nodes[edge.child].root && !graph.nodes[edge.parent].root
-}
-
-/// References of node `n` whose other end may be a fact.
-fn speaking_parents(graph: &Graph, n: usize) -> impl Iterator<Item = (usize, &Edge)> {
-    graph.evidence().filter(move |(_, edge)| edge.child == n && graph.nodes[edge.parent].has_facts())
-}
-
-/// The open rows of a node, with what their parents' columns say. The room left on its pages is for the two changes a row
-/// may see: they stay on the page, and out of the index.
-fn create_work(graph: &Graph, n: usize) -> Sql {
-    let node = &graph.nodes[n];
-    let child = sql!("c");
-    let mut joins = Vec::new();
-    let (mut said, mut rules) = (Vec::new(), Vec::new());
-    for (e, edge) in speaking_parents(graph, n).take(FOLDED_PARENTS) {
-        let parent = &graph.nodes[edge.parent];
-        let alias = sql!("p{}", e);
-        let Some(own) = graph.own(parent, &alias) else { continue };
-        joins.push(sql!(
-            "\n  LEFT JOIN ONLY {} AS {} ON {}{}",
-            parent.table,
-            alias,
-            graph.on(edge, &child, &alias),
-            parent.settled(&alias)
-        ));
-        rules.push(sql!("WHEN {} IS NOT NULL THEN {}", own, by_parent(e)));
-        said.push(own);
-    }
-    let (mut lo, mut hi, mut rule) = if said.is_empty() {
-        (sql!("NULL::text"), sql!("NULL::text"), sql!("0"))
-    } else {
-        let said: Vec<Sql> = said.iter().map(|own| sql!("{} COLLATE \"C\"", own)).collect();
-        (
-            sql!("LEAST({})", join(&said, ", ")),
-            sql!("GREATEST({})", join(&said, ", ")),
-            sql!("CASE {} ELSE 0 END", join(rules, " ")),
-        )
-    };
-    let mut stratum = sql!("CASE WHEN s.lo IS NOT NULL THEN 1 END");
-    let mut declared = sql!("");
-    if let Some(first) = seeds::First::of(graph, n) {
-        joins.push(first.join);
-        lo = sql!("COALESCE({}, {})", first.lo, lo);
-        hi = sql!("COALESCE({}, {})", first.hi, hi);
-        rule = sql!("CASE {} ELSE {} END", first.rule, rule);
-        stratum = sql!("CASE WHEN s.declared THEN 0 WHEN s.lo IS NOT NULL THEN 1 END");
-        declared = sql!(", {} IS NOT NULL AS declared", first.lo);
-    }
-    sql!(
-        "CREATE TEMP TABLE {} WITH (fillfactor = 40) ON COMMIT DROP AS
-SELECT s.rid, CASE WHEN s.lo = s.hi THEN s.lo END COLLATE \"C\" AS tenant, COALESCE(s.lo <> s.hi, false) AS conflict, s.rule,
-  {} AS stratum
-FROM (
-  SELECT c.ctid AS rid, {} COLLATE \"C\" AS lo, {} COLLATE \"C\" AS hi, {} AS rule{}
-  FROM ONLY {} AS c{}
-  WHERE true{}
-) AS s",
-        work(n),
-        stratum,
-        lo,
-        hi,
-        rule,
-        declared,
-        node.table,
-        join(joins, ""),
-        node.open(&child)
-    )
-}
-
-fn create_pairs(graph: &Graph, e: usize, edge: &Edge) -> Option<Sql> {
-    if !can_be_open(graph, edge) {
-        return None;
-    }
-    let (child, parent) = (&graph.nodes[edge.child], &graph.nodes[edge.parent]);
-    let (c, p) = (sql!("c"), sql!("p"));
-    Some(sql!(
-        "CREATE TEMP TABLE {} ON COMMIT DROP AS
-SELECT c.ctid AS child, p.ctid AS parent
-FROM ONLY {} AS c JOIN ONLY {} AS p ON {}
-WHERE true{}{}",
-        pairs(e),
-        child.table,
-        parent.table,
-        graph.on(edge, &c, &p),
-        child.open(&c),
-        parent.open(&p)
-    ))
+fn spreading(graph: &Graph) -> impl Iterator<Item = (usize, &Edge)> {
+    graph.evidence().filter(|(_, edge)| !graph.nodes[edge.child].root && !graph.nodes[edge.parent].root)
 }
 
 fn seed_down(graph: &Graph, e: usize, edge: &Edge) -> Sql {
@@ -376,15 +332,16 @@ WHERE x.rid = s.rid AND NOT x.conflict AND (x.stratum IS NULL OR x.stratum = {})
 }
 
 /// One move inside a round: only when the speaking node changed, and noting whether the listening one did.
-fn step(speaker: usize, listener: usize, update: &Sql) -> Sql {
+fn step(when: &Sql, speaker: usize, listener: usize, update: &Sql) -> Sql {
     sql!(
-        "        IF bastide_fresh[{}] THEN
+        "        IF {}bastide_fresh[{}] THEN
           WITH reached AS ({} RETURNING x.rid)
           INSERT INTO {} SELECT bastide_round + 1, rid FROM reached;
           GET DIAGNOSTICS bastide_rows = ROW_COUNT;
           IF bastide_rows > 0 THEN bastide_next[{}] := true; END IF;
         END IF;
 ",
+        when,
         speaker + 1,
         update,
         queue(listener),
@@ -406,27 +363,51 @@ fn seed(listener: usize, update: &Sql) -> Sql {
     )
 }
 
-/// The rows a stratum decided speak first in the next; upwards, those in conflict keep silent.
-fn hand_on(graph: &Graph, node: usize) -> Sql {
+/// The rows that the first stratum decided speak first in the second; those in conflict keep silent. Rows that refer to
+/// nobody who could hear them need not be asked, unless it matters whether there are any: see [`heard`].
+fn hand_on_first(graph: &Graph, node: usize) -> Sql {
     // What was declared spoke to children first, like a column; now it speaks to parents.
-    let declared = if graph.first_seeds(node).next().is_some() {
-        sql!(" OR bastide_stratum = 2 AND y.stratum = 0")
-    } else {
+    let declared =
+        if graph.first_seeds(node).next().is_some() { sql!(" OR y.stratum = 0") } else { sql!("") };
+    let up: Vec<Sql> = spreading(graph)
+        .filter(|(_, edge)| edge.child == node)
+        .map(|(e, _)| sql!("SELECT l.child AS rid FROM {} AS l", pairs(e)))
+        .collect();
+    let referring = if up.is_empty() || graph.last_seeds().next().is_some() {
         sql!("")
+    } else {
+        sql!(" JOIN (SELECT DISTINCT u.rid FROM ({}) AS u) AS l ON l.rid = y.rid", join(up, " UNION ALL "))
     };
     sql!(
-        "    IF {} THEN
-      INSERT INTO {} SELECT DISTINCT bastide_round, q.rid FROM {} AS q JOIN {} AS y ON y.rid = q.rid
-        WHERE q.round >= bastide_begun AND q.round < bastide_round AND (y.stratum = bastide_stratum - 1{}) AND (bastide_down OR NOT y.conflict);
-      GET DIAGNOSTICS bastide_rows = ROW_COUNT;
-      IF bastide_rows > 0 THEN bastide_fresh[{}] := true; END IF;
-    END IF;
+        "      IF {} THEN
+        INSERT INTO {} SELECT bastide_round, y.rid FROM {} AS y{} WHERE (y.stratum = 1{}) AND NOT y.conflict;
+        GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+        IF bastide_rows > 0 THEN bastide_fresh[{}] := true; END IF;
+      END IF;
+",
+        heard(graph, node),
+        queue(node),
+        work(node),
+        referring,
+        declared,
+        node + 1
+    )
+}
+
+/// The rows a later stratum decided speak first in the next; upwards, those in conflict keep silent.
+fn hand_on(graph: &Graph, node: usize) -> Sql {
+    sql!(
+        "      IF {} THEN
+        INSERT INTO {} SELECT DISTINCT bastide_round, q.rid FROM {} AS q JOIN {} AS y ON y.rid = q.rid
+          WHERE q.round >= bastide_begun AND q.round < bastide_round AND y.stratum = bastide_stratum - 1 AND (bastide_down OR NOT y.conflict);
+        GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+        IF bastide_rows > 0 THEN bastide_fresh[{}] := true; END IF;
+      END IF;
 ",
         heard(graph, node),
         queue(node),
         queue(node),
         work(node),
-        declared,
         node + 1
     )
 }
@@ -443,8 +424,8 @@ fn heard(graph: &Graph, node: usize) -> Sql {
         0 => sql!("false"),
         _ => sql!("({})", join(listeners.into_iter().map(open), " OR ")),
     };
-    let spreading = || graph.evidence().map(|(_, edge)| edge).filter(|edge| can_be_open(graph, edge));
-    let children = spreading().filter(|edge| edge.parent == node).map(|edge| edge.child).collect();
-    let parents = spreading().filter(|edge| edge.child == node).map(|edge| edge.parent).collect();
+    let edges = || spreading(graph).map(|(_, edge)| edge);
+    let children = edges().filter(|edge| edge.parent == node).map(|edge| edge.child).collect();
+    let parents = edges().filter(|edge| edge.child == node).map(|edge| edge.parent).collect();
     sql!("bastide_deep OR bastide_down AND {} OR NOT bastide_down AND {}", any(children), any(parents))
 }

@@ -74,40 +74,33 @@ fn text(statements: &[Sql]) -> String {
 #[test]
 fn work_tables_begin_with_what_the_columns_say() {
     insta::assert_snapshot!(text(&rounds::prepare(&shop(None))), @r#"
-    CREATE TEMP TABLE pg_temp.bastide_w0 WITH (fillfactor = 40) ON COMMIT DROP AS
-    SELECT s.rid, CASE WHEN s.lo = s.hi THEN s.lo END COLLATE "C" AS tenant, COALESCE(s.lo <> s.hi, false) AS conflict, s.rule,
-      CASE WHEN s.lo IS NOT NULL THEN 1 END AS stratum
+    CREATE TEMP TABLE pg_temp.bastide_w0 ON COMMIT DROP AS
+    SELECT s.rid, CASE WHEN s.lo = s.hi AND NOT s.muddled THEN s.lo END COLLATE "C" AS tenant,
+      COALESCE(s.lo <> s.hi, false) OR s.muddled AS conflict, s.rule, CASE WHEN s.lo IS NOT NULL OR s.muddled THEN 1 END AS stratum
     FROM (
-      SELECT c.ctid AS rid, LEAST(p0."id"::text COLLATE "C") COLLATE "C" AS lo, GREATEST(p0."id"::text COLLATE "C") COLLATE "C" AS hi, CASE WHEN p0."id"::text IS NOT NULL THEN 1 ELSE 0 END AS rule
+      SELECT c.ctid AS rid, LEAST(p0.bastide_fact) COLLATE "C" AS lo, GREATEST(p0.bastide_fact) COLLATE "C" AS hi, false AS muddled, CASE WHEN p0.bastide_fact IS NOT NULL THEN 1 ELSE 0 END AS rule
       FROM ONLY "public"."customers" AS c
-      LEFT JOIN ONLY "public"."merchants" AS p0 ON c."merchant_id" = p0."id"
+      LEFT JOIN (SELECT p."id", p."id"::text COLLATE "C" AS bastide_fact FROM ONLY "public"."merchants" AS p WHERE true) AS p0 ON c."merchant_id" = p0."id"
       WHERE true AND c."merchant_id" IS NULL
     ) AS s;
-    CREATE UNIQUE INDEX ON pg_temp.bastide_w0 (rid);
     CREATE TEMP TABLE pg_temp.bastide_q0 (round integer, rid tid) ON COMMIT DROP;
-    CREATE TEMP TABLE pg_temp.bastide_w2 WITH (fillfactor = 40) ON COMMIT DROP AS
-    SELECT s.rid, CASE WHEN s.lo = s.hi THEN s.lo END COLLATE "C" AS tenant, COALESCE(s.lo <> s.hi, false) AS conflict, s.rule,
-      CASE WHEN s.lo IS NOT NULL THEN 1 END AS stratum
+    CREATE TEMP TABLE pg_temp.bastide_w2 ON COMMIT DROP AS
+    SELECT s.rid, CASE WHEN s.lo = s.hi AND NOT s.muddled THEN s.lo END COLLATE "C" AS tenant,
+      COALESCE(s.lo <> s.hi, false) OR s.muddled AS conflict, s.rule, CASE WHEN s.lo IS NOT NULL OR s.muddled THEN 1 END AS stratum
     FROM (
-      SELECT c.ctid AS rid, LEAST(p1."merchant_id"::text COLLATE "C") COLLATE "C" AS lo, GREATEST(p1."merchant_id"::text COLLATE "C") COLLATE "C" AS hi, CASE WHEN p1."merchant_id"::text IS NOT NULL THEN 3 ELSE 0 END AS rule
+      SELECT c.ctid AS rid, LEAST(p1.bastide_fact, p1.bastide_tenant) COLLATE "C" AS lo, GREATEST(p1.bastide_fact, p1.bastide_tenant) COLLATE "C" AS hi, COALESCE(p1.bastide_conflict, false) AS muddled, CASE WHEN p1.bastide_conflict THEN 3 WHEN p1.bastide_fact IS NOT NULL THEN 3 WHEN p1.bastide_tenant IS NOT NULL THEN 3 ELSE 0 END AS rule
       FROM ONLY "public"."orders" AS c
-      LEFT JOIN ONLY "public"."customers" AS p1 ON c."customer_id" = p1."id" AND p1."merchant_id" IS NOT NULL
+      LEFT JOIN (SELECT p."id", p."merchant_id"::text COLLATE "C" AS bastide_fact, y.tenant AS bastide_tenant, y.conflict AS bastide_conflict FROM ONLY "public"."customers" AS p LEFT JOIN pg_temp.bastide_w0 AS y ON y.rid = p.ctid) AS p1 ON c."customer_id" = p1."id"
       WHERE true
     ) AS s;
-    CREATE UNIQUE INDEX ON pg_temp.bastide_w2 (rid);
     CREATE TEMP TABLE pg_temp.bastide_q2 (round integer, rid tid) ON COMMIT DROP;
-    CREATE TEMP TABLE pg_temp.bastide_l1 ON COMMIT DROP AS
-    SELECT c.ctid AS child, p.ctid AS parent
-    FROM ONLY "public"."orders" AS c JOIN ONLY "public"."customers" AS p ON c."customer_id" = p."id"
-    WHERE true AND p."merchant_id" IS NULL;
-    INSERT INTO pg_temp.bastide_q0 SELECT 0, x.rid FROM pg_temp.bastide_w0 AS x WHERE x.tenant IS NOT NULL OR x.conflict;
-    INSERT INTO pg_temp.bastide_q2 SELECT 0, x.rid FROM pg_temp.bastide_w2 AS x WHERE x.tenant IS NOT NULL OR x.conflict;
+    CREATE TEMP TABLE pg_temp.bastide_l1 (child tid, parent tid) ON COMMIT DROP;
     "#);
 }
 
 #[test]
 fn rounds_follow_references_both_ways() {
-    insta::assert_snapshot!(rounds::rounds(&shop(None)), @"
+    insta::assert_snapshot!(rounds::rounds(&shop(None)), @r#"
     DECLARE
       bastide_round integer := 0;
       bastide_stratum integer := 1;
@@ -116,8 +109,9 @@ fn rounds_follow_references_both_ways() {
       bastide_deep boolean := false;
       bastide_last boolean := false;
       bastide_rows bigint;
-      bastide_fresh boolean[] := ARRAY[EXISTS (SELECT FROM pg_temp.bastide_q0), false, EXISTS (SELECT FROM pg_temp.bastide_q2)]::boolean[];
+      bastide_fresh boolean[] := ARRAY[false, false, false]::boolean[];
       bastide_next boolean[];
+      bastide_open boolean[];
     BEGIN
       IF current_setting('transaction_isolation') NOT IN ('repeatable read', 'serializable') THEN
         RAISE EXCEPTION 'inference needs one snapshot: run it in a REPEATABLE READ transaction' USING ERRCODE = '25001';
@@ -139,7 +133,7 @@ fn rounds_follow_references_both_ways() {
           END IF;
           bastide_next := array_fill(false, ARRAY[3]);
           IF bastide_down THEN
-            IF bastide_fresh[1] THEN
+            IF bastide_stratum > 1 AND bastide_fresh[1] THEN
               WITH reached AS (UPDATE pg_temp.bastide_w2 AS x SET tenant = CASE WHEN s.conflict OR s.lo <> s.hi OR x.tenant <> s.lo THEN NULL ELSE s.lo END,
         conflict = COALESCE(s.conflict OR s.lo <> s.hi OR x.tenant <> s.lo, false), rule = 3, stratum = bastide_stratum
     FROM (
@@ -174,27 +168,47 @@ fn rounds_follow_references_both_ways() {
         bastide_down := NOT bastide_down;
         bastide_round := bastide_round + 1;
         bastide_fresh := array_fill(false, ARRAY[3]);
-        IF bastide_deep OR bastide_down AND (EXISTS (SELECT FROM pg_temp.bastide_w2 AS x WHERE x.stratum IS NULL)) OR NOT bastide_down AND false THEN
-          INSERT INTO pg_temp.bastide_q0 SELECT DISTINCT bastide_round, q.rid FROM pg_temp.bastide_q0 AS q JOIN pg_temp.bastide_w0 AS y ON y.rid = q.rid
-            WHERE q.round >= bastide_begun AND q.round < bastide_round AND (y.stratum = bastide_stratum - 1) AND (bastide_down OR NOT y.conflict);
-          GET DIAGNOSTICS bastide_rows = ROW_COUNT;
-          IF bastide_rows > 0 THEN bastide_fresh[1] := true; END IF;
-        END IF;
-        IF bastide_deep OR bastide_down AND false OR NOT bastide_down AND (EXISTS (SELECT FROM pg_temp.bastide_w0 AS x WHERE x.stratum IS NULL)) THEN
-          INSERT INTO pg_temp.bastide_q2 SELECT DISTINCT bastide_round, q.rid FROM pg_temp.bastide_q2 AS q JOIN pg_temp.bastide_w2 AS y ON y.rid = q.rid
-            WHERE q.round >= bastide_begun AND q.round < bastide_round AND (y.stratum = bastide_stratum - 1) AND (bastide_down OR NOT y.conflict);
-          GET DIAGNOSTICS bastide_rows = ROW_COUNT;
-          IF bastide_rows > 0 THEN bastide_fresh[3] := true; END IF;
-        END IF;
         IF bastide_stratum = 2 THEN
+          -- Whether a node has rows that may still hear something.
+          bastide_open := ARRAY[EXISTS (SELECT FROM pg_temp.bastide_w0 AS x WHERE x.stratum IS NULL), false, EXISTS (SELECT FROM pg_temp.bastide_w2 AS x WHERE x.stratum IS NULL)]::boolean[];
+          IF true = ANY (bastide_open) THEN
+            CREATE UNIQUE INDEX ON pg_temp.bastide_w0 (rid);
+            CREATE UNIQUE INDEX ON pg_temp.bastide_w2 (rid);
+            IF bastide_open[3] OR bastide_open[1] THEN
+              INSERT INTO pg_temp.bastide_l1 SELECT c.ctid, p.ctid FROM pg_temp.bastide_w2 AS x JOIN ONLY "public"."orders" AS c ON c.ctid = x.rid JOIN ONLY "public"."customers" AS p ON c."customer_id" = p."id" JOIN pg_temp.bastide_w0 AS y ON y.rid = p.ctid WHERE x.stratum IS NULL UNION ALL SELECT c.ctid, p.ctid FROM pg_temp.bastide_w2 AS x JOIN ONLY "public"."orders" AS c ON c.ctid = x.rid JOIN ONLY "public"."customers" AS p ON c."customer_id" = p."id" JOIN pg_temp.bastide_w0 AS y ON y.rid = p.ctid WHERE y.stratum IS NULL AND x.stratum IS NOT NULL;
+            END IF;
+          END IF;
+          IF bastide_deep OR bastide_down AND (EXISTS (SELECT FROM pg_temp.bastide_w2 AS x WHERE x.stratum IS NULL)) OR NOT bastide_down AND false THEN
+            INSERT INTO pg_temp.bastide_q0 SELECT bastide_round, y.rid FROM pg_temp.bastide_w0 AS y WHERE (y.stratum = 1) AND NOT y.conflict;
+            GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+            IF bastide_rows > 0 THEN bastide_fresh[1] := true; END IF;
+          END IF;
+          IF bastide_deep OR bastide_down AND false OR NOT bastide_down AND (EXISTS (SELECT FROM pg_temp.bastide_w0 AS x WHERE x.stratum IS NULL)) THEN
+            INSERT INTO pg_temp.bastide_q2 SELECT bastide_round, y.rid FROM pg_temp.bastide_w2 AS y JOIN (SELECT DISTINCT u.rid FROM (SELECT l.child AS rid FROM pg_temp.bastide_l1 AS l) AS u) AS l ON l.rid = y.rid WHERE (y.stratum = 1) AND NOT y.conflict;
+            GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+            IF bastide_rows > 0 THEN bastide_fresh[3] := true; END IF;
+          END IF;
             NULL;
+        ELSE
+          IF bastide_deep OR bastide_down AND (EXISTS (SELECT FROM pg_temp.bastide_w2 AS x WHERE x.stratum IS NULL)) OR NOT bastide_down AND false THEN
+            INSERT INTO pg_temp.bastide_q0 SELECT DISTINCT bastide_round, q.rid FROM pg_temp.bastide_q0 AS q JOIN pg_temp.bastide_w0 AS y ON y.rid = q.rid
+              WHERE q.round >= bastide_begun AND q.round < bastide_round AND y.stratum = bastide_stratum - 1 AND (bastide_down OR NOT y.conflict);
+            GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+            IF bastide_rows > 0 THEN bastide_fresh[1] := true; END IF;
+          END IF;
+          IF bastide_deep OR bastide_down AND false OR NOT bastide_down AND (EXISTS (SELECT FROM pg_temp.bastide_w0 AS x WHERE x.stratum IS NULL)) THEN
+            INSERT INTO pg_temp.bastide_q2 SELECT DISTINCT bastide_round, q.rid FROM pg_temp.bastide_q2 AS q JOIN pg_temp.bastide_w2 AS y ON y.rid = q.rid
+              WHERE q.round >= bastide_begun AND q.round < bastide_round AND y.stratum = bastide_stratum - 1 AND (bastide_down OR NOT y.conflict);
+            GET DIAGNOSTICS bastide_rows = ROW_COUNT;
+            IF bastide_rows > 0 THEN bastide_fresh[3] := true; END IF;
+          END IF;
         END IF;
         EXIT WHEN NOT (true = ANY (bastide_fresh));
         bastide_begun := bastide_round;
       END LOOP;
       SET LOCAL enable_nestloop = on;
     END
-    ");
+    "#);
 }
 
 #[test]
@@ -245,18 +259,19 @@ fn an_assignment_ends_early_when_nothing_is_open() {
     WHERE f.tenant IS NOT NULL AND NOT EXISTS (
       SELECT FROM bastide.assigned_tenant AS d WHERE d.run_id = current_setting('bastide.run')::uuid AND d.tenant = f.tenant);
       INSERT INTO bastide.assigned (run_id, relation, seq, rows, with_tenant, pass, conflict, keys, tenants, rules)
-    SELECT current_setting('bastide.run')::uuid, '"public"."customers"', min(a.at) + (
+    SELECT current_setting('bastide.run')::uuid, '"public"."customers"', min(b.at) + (
         SELECT COALESCE(max(s.seq + s.rows - 1), 0) FROM bastide.assigned AS s
         WHERE s.run_id = current_setting('bastide.run')::uuid AND s.relation = '"public"."customers"'
-      ), count(*), count(a.tenant), 2, a.conflict,
-      jsonb_agg(a.key ORDER BY a.at), array_agg(a.tenant ORDER BY a.at), array_agg(a.rule ORDER BY a.at)
+      ), count(*), count(b.tenant), 2, b.conflict, jsonb_agg(b.key), array_agg(b.tenant), array_agg(b.rule)
     FROM (
-      SELECT r.*, row_number() OVER (ORDER BY r.conflict, r.rid) AS at FROM (
+      SELECT a.*, (a.at - 1) / 1000 AS line FROM (
+        SELECT r.*, row_number() OVER (ORDER BY r.conflict, r.rid) AS at FROM (
       SELECT x.rid, x.conflict, jsonb_build_array("t"."id"::text) AS key, d.id AS tenant, 1000000 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 9 ELSE x.rule END AS rule
       FROM pg_temp.bastide_w0 AS x JOIN ONLY "public"."customers" AS t ON t.ctid = x.rid
       LEFT JOIN bastide.assigned_tenant AS d ON d.run_id = current_setting('bastide.run')::uuid AND d.tenant = CASE WHEN x.conflict OR x.tenant IS NULL THEN '-1' ELSE x.tenant END) AS r
-    ) AS a
-    GROUP BY a.conflict, (a.at - 1) / 1000;
+      ) AS a ORDER BY a.conflict, line, a.at
+    ) AS b
+    GROUP BY b.conflict, b.line;
       INSERT INTO bastide.rule (run_id, id, relation, kind, path)
     SELECT current_setting('bastide.run')::uuid, v.id, '"public"."orders"', v.kind, v.path
     FROM (SELECT DISTINCT 1000000 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 11 ELSE x.rule END AS id FROM pg_temp.bastide_w2 AS x) AS f JOIN (VALUES (1000003, 'parent', 'public.orders.customer_id → public.customers'), (1000007, 'conflict', 'public.orders.customer_id → public.customers'), (1000011, 'unreachable', 'public.orders: no reference leads to a tenant')) AS v (id, kind, path) ON v.id = f.id ORDER BY v.id
@@ -267,18 +282,19 @@ fn an_assignment_ends_early_when_nothing_is_open() {
     WHERE f.tenant IS NOT NULL AND NOT EXISTS (
       SELECT FROM bastide.assigned_tenant AS d WHERE d.run_id = current_setting('bastide.run')::uuid AND d.tenant = f.tenant);
       INSERT INTO bastide.assigned (run_id, relation, seq, rows, with_tenant, pass, conflict, keys, tenants, rules)
-    SELECT current_setting('bastide.run')::uuid, '"public"."orders"', min(a.at) + (
+    SELECT current_setting('bastide.run')::uuid, '"public"."orders"', min(b.at) + (
         SELECT COALESCE(max(s.seq + s.rows - 1), 0) FROM bastide.assigned AS s
         WHERE s.run_id = current_setting('bastide.run')::uuid AND s.relation = '"public"."orders"'
-      ), count(*), count(a.tenant), 2, a.conflict,
-      jsonb_agg(a.key ORDER BY a.at), array_agg(a.tenant ORDER BY a.at), array_agg(a.rule ORDER BY a.at)
+      ), count(*), count(b.tenant), 2, b.conflict, jsonb_agg(b.key), array_agg(b.tenant), array_agg(b.rule)
     FROM (
-      SELECT r.*, row_number() OVER (ORDER BY r.conflict, r.rid) AS at FROM (
+      SELECT a.*, (a.at - 1) / 1000 AS line FROM (
+        SELECT r.*, row_number() OVER (ORDER BY r.conflict, r.rid) AS at FROM (
       SELECT x.rid, x.conflict, jsonb_build_array("t"."id"::text) AS key, d.id AS tenant, 1000000 + CASE WHEN x.conflict THEN 4 + x.rule WHEN x.tenant IS NULL THEN 11 ELSE x.rule END AS rule
       FROM pg_temp.bastide_w2 AS x JOIN ONLY "public"."orders" AS t ON t.ctid = x.rid
       LEFT JOIN bastide.assigned_tenant AS d ON d.run_id = current_setting('bastide.run')::uuid AND d.tenant = CASE WHEN x.conflict OR x.tenant IS NULL THEN '-1' ELSE x.tenant END) AS r
-    ) AS a
-    GROUP BY a.conflict, (a.at - 1) / 1000;
+      ) AS a ORDER BY a.conflict, line, a.at
+    ) AS b
+    GROUP BY b.conflict, b.line;
     END$bastide$;
     "#);
 }

@@ -83,15 +83,16 @@ mod tests {
                            DELETE FROM public.orders WHERE id = 2;
                          END $$;
         ");
-        insta::assert_snapshot!(show(&step().inverse()), @r"
+        insta::assert_snapshot!(show(&step().inverse()), @r#"
         -- Transaction
         -- SHARE ROW EXCLUSIVE on public.orders
         SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
         SET LOCAL row_security = off;
         SET LOCAL statement_timeout = 0;
         SET LOCAL jit = off;
-        SET LOCAL work_mem = '64MB';
-        SET LOCAL maintenance_work_mem = '128MB';
+        SET LOCAL work_mem = '16MB';
+        SET LOCAL hash_mem_multiplier = 1;
+        SET LOCAL maintenance_work_mem = '32MB';
         SET LOCAL DateStyle = 'ISO, YMD';
         SET LOCAL IntervalStyle = 'postgres';
         SET LOCAL TimeZone = 'UTC';
@@ -100,7 +101,7 @@ mod tests {
         SET LOCAL session_replication_role = replica;
         INSERT INTO public.orders SELECT (row::public.orders).* FROM bastide.held;
         DELETE FROM bastide.held;
-        ");
+        "#);
     }
 
     #[tokio::test]

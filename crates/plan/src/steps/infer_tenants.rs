@@ -107,8 +107,9 @@ mod tests {
         SET LOCAL row_security = off;
         SET LOCAL statement_timeout = 0;
         SET LOCAL jit = off;
-        SET LOCAL work_mem = '64MB';
-        SET LOCAL maintenance_work_mem = '128MB';
+        SET LOCAL work_mem = '16MB';
+        SET LOCAL hash_mem_multiplier = 1;
+        SET LOCAL maintenance_work_mem = '32MB';
         SET LOCAL DateStyle = 'ISO, YMD';
         SET LOCAL IntervalStyle = 'postgres';
         SET LOCAL TimeZone = 'UTC';

@@ -180,7 +180,7 @@ async fn a_proposed_tenant_gets_only_what_nothing_else_settles() {
     insta::assert_snapshot!(assigned(&db, &one).await, @r#"
     "public"."c" ["11"] → -1 (unreachable: public.c: no reference leads to a tenant)
     "public"."c" ["5"] → 1 (parent: public.c.a → public.p)
-    "public"."c" ["7"] → -1 (conflict: public.c.b → public.p)
+    "public"."c" ["7"] → -1 (conflict: public.c.a → public.p)
     "public"."c" ["8"] → -5 (parent: public.c.a → public.p)
     "public"."c" ["9"] → -5 (parent: public.c.a → public.p)
     "public"."g" ["1"] → -5 (parent: public.g.c → public.c)
@@ -198,7 +198,7 @@ async fn a_proposed_tenant_gets_only_what_nothing_else_settles() {
     insta::assert_snapshot!(assigned(&db, &two).await, @r#"
     "public"."c" ["11"] → -1 (unreachable: public.c: no reference leads to a tenant)
     "public"."c" ["5"] → 1 (parent: public.c.a → public.p)
-    "public"."c" ["7"] → -1 (conflict: public.c.b → public.p)
+    "public"."c" ["7"] → -1 (conflict: public.c.a → public.p)
     "public"."c" ["8"] → -6 (child: public.c ← public.g.c)
     "public"."c" ["9"] → -5 (parent: public.c.a → public.p)
     "public"."g" ["1"] → -6 (proposed: the group of 1)
