@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use super::{Patience, Runner};
 use crate::{
-    BackupChoice, EngineError, Event, MigrationGuard, StepState, bootstrap, journal, test_plan::empty_plan,
+    BackupChoice, EngineError, Event, MigrationGuard, StepEnded, StepOutcome, StepState, bootstrap, journal,
+    test_plan::empty_plan,
 };
 
 struct Scene {
@@ -61,6 +62,15 @@ impl Scene {
 
     async fn state(&self) -> StepState {
         journal::read_steps(self.guard.client(), self.run).await.unwrap().remove(0).state
+    }
+
+    fn ended(&self) -> Vec<StepEnded> {
+        let events = self.events.lock().unwrap();
+        let ended = events.iter().filter_map(|event| match event {
+            Event::StepEnded(end) => Some(end.clone()),
+            _ => None,
+        });
+        ended.collect()
     }
 
     fn blockers(&self) -> Vec<String> {
@@ -117,6 +127,9 @@ async fn a_step_that_fails_changes_nothing_and_says_why() {
     // Nothing was committed, so nothing is undone.
     scene.go(false).await.unwrap();
     assert_eq!(scene.state().await, StepState::Undone);
+    let ended = scene.ended();
+    let told: Vec<_> = ended.iter().map(|end| (end.outcome, end.attempts, end.error.is_some())).collect();
+    assert_eq!(told, [(StepOutcome::Failed, 1, true), (StepOutcome::Undone, 0, false)], "a line for each");
 }
 
 #[tokio::test(flavor = "multi_thread")]
