@@ -2,7 +2,7 @@
 //! field, and a test holds the two together. No SQL of the plan and no cursor (which quotes rows) is in it.
 
 use bastide_plan::{Class, Evidence, Mode, Phase, Question};
-use bastide_record::{BackupRecord, Finding, Outcome, PhaseRecord, RunState, StepState};
+use bastide_record::{Acknowledgement, BackupRecord, Finding, Outcome, PhaseRecord, RunState, StepState};
 use bastide_sql::LockMode;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -31,6 +31,8 @@ pub struct Document<'a> {
     questions: &'a [Question],
     verification: Option<Verification<'a>>,
     backup: Option<&'a BackupRecord>,
+    /// On whose word the run went without one.
+    without_backup: Option<&'a Acknowledgement>,
     phases: &'a [PhaseRecord],
     steps: Vec<Step<'a>>,
 }
@@ -191,6 +193,7 @@ pub fn document<'a>(report: &Report<'a>) -> Document<'a> {
         questions: &plan.questions,
         verification: verification(report),
         backup: run.backup.as_ref(),
+        without_backup: report.without_backup(),
         phases: &run.phases,
         steps: steps(report),
     }
@@ -282,7 +285,7 @@ fn steps<'a>(report: &Report<'a>) -> Vec<Step<'a>> {
 
 #[cfg(test)]
 mod tests {
-    use bastide_record::{BackupRecord, Outcome, RunState};
+    use bastide_record::{Acknowledgement, BackupChoice, BackupRecord, Outcome, RunState};
     use bastide_testkit::Schema;
 
     use crate::{Report, sample};
@@ -310,7 +313,13 @@ mod tests {
             verified: "list".to_owned(),
             tables: 2,
             rows: rows[0],
+            snapshot_seconds: Some(1.5),
         });
+        bare.backup_choice = Some(BackupChoice::None(Acknowledgement {
+            by: "somebody".to_owned(),
+            how: "--i-have-a-backup".to_owned(),
+            at: bare.started_at,
+        }));
         let states = [
             RunState::Upgraded,
             RunState::PendingCutover,

@@ -18,7 +18,7 @@ mod text;
 mod timeline;
 mod verdict_text;
 
-use bastide_record::{BackupChoice, RunRecord, StepRecord, Verdict};
+use bastide_record::{Acknowledgement, BackupChoice, RunRecord, StepRecord, Verdict};
 
 pub use discovery_text::discovery;
 pub use document::{Document, REPORT_FORMAT, document};
@@ -45,10 +45,18 @@ pub struct Report<'a> {
     pub settled: &'a [(String, String, u64)],
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
     /// On whose word the run went without a backup, when it did.
+    fn without_backup(&self) -> Option<&'a Acknowledgement> {
+        match &self.run.backup_choice {
+            Some(BackupChoice::None(said)) => Some(said),
+            _ => None,
+        }
+    }
+
+    /// The same in words.
     fn acknowledgement(&self) -> Option<String> {
-        let Some(BackupChoice::None(said)) = &self.run.backup_choice else { return None };
+        let said = self.without_backup()?;
         let (by, how, day, time) = (&said.by, &said.how, said.at.date(), said.at.time());
         let (hour, minute) = (time.hour(), time.minute());
         Some(format!("none: {by} said on {day} at {hour:02}:{minute:02} UTC that there is another ({how})"))

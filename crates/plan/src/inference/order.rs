@@ -88,6 +88,7 @@ mod tests {
             key: vec![id()],
             original_columns: Vec::new(),
             layout: Vec::new(),
+            collations: Default::default(),
         };
         let edge = |&(child, parent): &(usize, usize)| Edge {
             child,

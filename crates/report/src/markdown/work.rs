@@ -57,11 +57,15 @@ pub(super) fn work(page: &mut Page, report: &Report<'_>) {
     }
     page.heading(2, "Backup");
     page.paragraph(&report.run.backup.as_ref().map_or_else(
-        || "None was taken.".to_owned(),
+        || {
+            report
+                .acknowledgement()
+                .map_or_else(|| "None was taken.".to_owned(), |said| text(&format!("{said}.")))
+        },
         |backup| {
             let rows = backup.rows.map(|rows| format!(", {}", numbers::counted(rows, "row", "rows")));
             let how = if backup.verified == "restore" {
-                "restoring it and counting"
+                "restoring it and comparing every row"
             } else {
                 "listing its contents"
             };
