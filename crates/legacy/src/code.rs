@@ -29,8 +29,8 @@ SELECT n.nspname::text
   FROM pg_extension e
   JOIN pg_class c ON c.relnamespace = e.extnamespace AND c.relname = 'pg_stat_statements'
   JOIN pg_namespace n ON n.oid = e.extnamespace
- WHERE e.extname = 'pg_stat_statements' AND current_setting('shared_preload_libraries') ~ 'pg_stat_statements'
-   AND has_table_privilege(c.oid, 'SELECT')";
+ WHERE e.extname = 'pg_stat_statements' AND (SELECT s.setting FROM pg_settings AS s WHERE s.name = 'shared_preload_libraries') ~ 'pg_stat_statements'
+   AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')";
 
 pub(crate) async fn read(transaction: &Transaction<'_>, survey: &mut Survey) -> Result<(), SurveyError> {
     let what = "read the functions";

@@ -38,7 +38,7 @@ async fn a_run_is_told_in_every_form_and_state() {
     let (_server, _db, bastide) = shop().await;
     let schema = schema();
     let steps: [(&[&str], &str); 6] = [
-        (&["rls", "migrate", "--no-backup", "--until", "assignment"], "upgraded"),
+        (&["rls", "migrate", "--no-backup", "--i-have-a-backup", "--until", "assignment"], "upgraded"),
         (&["rls", "resume"], "pending_cutover"),
         (&["rls", "rollback", "--to", "policies", "--yes"], "stopped"),
         (&["rls", "resume"], "pending_cutover"),
@@ -85,7 +85,7 @@ async fn a_run_is_told_in_every_form_and_state() {
 #[tokio::test]
 async fn the_form_follows_from_the_name_of_the_file() {
     let (_server, _db, bastide) = shop().await;
-    bastide.run(&[&["rls", "migrate", "--no-backup"][..], &PLANNED].concat()).expect(0);
+    bastide.run(&[&["rls", "migrate", "--no-backup", "--i-have-a-backup"][..], &PLANNED].concat()).expect(0);
     let file = |name: &str| bastide.path().join(name).to_str().unwrap().to_owned();
     for (name, begins) in [
         ("r.md", "# Isolation report: shop"),
@@ -118,7 +118,7 @@ fn steps(lines: &[Value]) -> Vec<&Value> {
 async fn each_step_is_one_line_of_the_log_there_and_back() {
     let (_server, _db, bastide) = shop().await;
     let json = ["--log-format", "json", "--format", "json"];
-    let migrate = [&["rls", "migrate", "--no-backup"][..], &PLANNED, &json].concat();
+    let migrate = [&["rls", "migrate", "--no-backup", "--i-have-a-backup"][..], &PLANNED, &json].concat();
     let ran = bastide.run(&migrate).expect(0);
     let lines = log(&ran.stderr);
     let forward = steps(&lines);
@@ -157,7 +157,9 @@ async fn each_step_is_one_line_of_the_log_there_and_back() {
     let lines = log(&ran.stderr);
     assert_eq!(lines.last().unwrap()["level"], "ERROR");
     assert!(lines.last().unwrap()["message"].as_str().unwrap().contains("there is nothing to undo"));
-    let quiet = bastide.run(&[&["rls", "migrate", "--no-backup"][..], &PLANNED].concat()).expect(0);
+    let quiet = bastide
+        .run(&[&["rls", "migrate", "--no-backup", "--i-have-a-backup"][..], &PLANNED].concat())
+        .expect(0);
     assert!(!quiet.stderr.contains("bastide::step"), "{}", quiet.stderr);
     let told = bastide.run(&["rls", "rollback", "--yes", "-v"]).expect(0);
     assert!(

@@ -38,16 +38,17 @@ impl Held {
         let pid = reader.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
         reader.batch_execute("BEGIN; SELECT FROM orders LIMIT 1").await.unwrap();
         let mut command = bastide.command();
-        command.args(["rls", "migrate", "--no-backup", "--yes", "--accept-defaults"]);
+        command.args(["rls", "migrate", "--no-backup", "--i-have-a-backup", "--yes", "--accept-defaults"]);
         command.args(["--tenant-root", "public.merchants"]);
         let run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let held = Self { _server: server, db, bastide, reader, pid, run };
+        let mut held = Self { _server: server, db, bastide, reader, pid, run };
         while held
             .db
             .query_one_text("SELECT count(*)::text FROM pg_class WHERE oid = to_regclass('bastide.journal')")
             .await
             == "0"
         {
+            assert!(held.run.try_wait().unwrap().is_none(), "the run ended before it began its journal");
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
         held
