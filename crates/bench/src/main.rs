@@ -9,6 +9,7 @@ mod legacy;
 mod machine;
 mod measurement;
 mod memory;
+mod migrate;
 mod server;
 
 use std::{
@@ -40,7 +41,7 @@ struct Args {
     /// How often each side runs, in turns [default: once from five million rows on, else three times].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     repeat: Option<u32>,
-    /// Only the case of this name.
+    /// Of `legacy` only the case of this name.
     #[arg(long, value_name = "NAME")]
     case: Option<legacy::Case>,
     /// Where the database is kept meanwhile; some 15 GB at full scale.
@@ -52,6 +53,8 @@ struct Args {
 enum Which {
     /// The data upgrader, against UPDATE … FROM.
     Legacy,
+    /// A shop that goes on selling beside the whole migration.
+    Migrate,
 }
 
 fn scale(text: &str) -> Result<f64, String> {
@@ -76,21 +79,29 @@ fn main() -> ExitCode {
 async fn run(args: &Args) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let load = machine::load();
-    let mut bench = Bench::start(&args.data_dir).await?;
-    let measured = tokio::select! {
-        measured = measure(args, &bench) => measured,
-        _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted")),
-        _ = terminate.recv() => Err(anyhow::anyhow!("terminated")),
-    };
-    let conditions = if measured.is_ok() { Some(machine::conditions(&bench, load).await?) } else { None };
-    bench.remove()?;
-    let measured = measured?;
+    let (mut measurements, mut parts, mut broken) = (Vec::new(), Vec::new(), Vec::new());
+    for which in args.bench.map_or_else(|| Which::value_variants().to_vec(), |only| vec![only]) {
+        let load = machine::load();
+        let mut bench = Bench::start(&args.data_dir, which.settings()).await?;
+        let measured = tokio::select! {
+            measured = measure(which, args, &bench) => measured,
+            _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted")),
+            _ = terminate.recv() => Err(anyhow::anyhow!("terminated")),
+        };
+        let conditions = if measured.is_ok() { Some(machine::conditions(&bench, load).await?) } else { None };
+        bench.remove()?;
+        let measured = measured?;
+        parts.extend([measured.remarks, conditions.unwrap_or_default()]);
+        measurements.extend(measured.measurements);
+        broken.extend(measured.broken);
+    }
     if let Some(file) = &args.json {
-        let text = serde_json::to_string_pretty(&measured.measurements)? + "\n";
+        let text = serde_json::to_string_pretty(&measurements)? + "\n";
         std::fs::write(file, text).with_context(|| format!("writing {}", file.display()))?;
     }
-    print(&[measurement::table(&measured.measurements), measured.remarks, conditions.unwrap_or_default()])
+    parts.insert(0, measurement::table(&measurements));
+    print(&parts)?;
+    if broken.is_empty() { Ok(()) } else { Err(anyhow::anyhow!(broken.join("; "))) }
 }
 
 /// What a bench found, and what to know about it.
@@ -98,11 +109,24 @@ async fn run(args: &Args) -> anyhow::Result<()> {
 struct Measured {
     measurements: Vec<Measurement>,
     remarks: String,
+    /// What should not have happened: the figures are worth seeing all the same.
+    broken: Option<String>,
 }
 
-async fn measure(args: &Args, bench: &Bench) -> anyhow::Result<Measured> {
-    match args.bench {
-        None | Some(Which::Legacy) => legacy::run(bench, args.scale, args.repeat, args.case).await,
+impl Which {
+    /// Of the server it is measured on.
+    fn settings(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Legacy => legacy::SETTINGS,
+            Self::Migrate => migrate::SETTINGS,
+        }
+    }
+}
+
+async fn measure(which: Which, args: &Args, bench: &Bench) -> anyhow::Result<Measured> {
+    match which {
+        Which::Legacy => legacy::run(bench, args.scale, args.repeat, args.case).await,
+        Which::Migrate => migrate::run(bench, args.scale, args.repeat).await,
     }
 }
 
@@ -133,7 +157,10 @@ mod tests {
         assert!(Args::try_parse_from(["bench", "legacy", "--scale", "0.01"]).is_ok());
         let refused = Args::try_parse_from(["bench", "serve"]).err().map(|error| error.to_string());
         let refused = refused.unwrap_or_default();
-        assert!(refused.contains("'serve'") && refused.contains("[possible values: legacy]"), "{refused}");
+        assert!(
+            refused.contains("'serve'") && refused.contains("[possible values: legacy, migrate]"),
+            "{refused}"
+        );
         assert!(Args::try_parse_from(["bench", "--scale", "0"]).is_err());
         assert!(Args::try_parse_from(["bench", "--repeat", "0"]).is_err());
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 pub(crate) struct Measurement {
     /// Stable from release to release.
     pub(crate) name: String,
-    /// reference ÷ value, the median of the repetitions.
+    /// reference ÷ value, the median of the repetitions; of a rate value ÷ reference.
     pub(crate) ratio: f64,
     pub(crate) value: f64,
     pub(crate) unit: &'static str,
@@ -21,7 +21,16 @@ pub(crate) struct Measurement {
 impl Measurement {
     /// Of pairs (Bastide's, reference's), one per repetition; less is better.
     pub(crate) fn of(name: String, unit: &'static str, pairs: &[(f64, f64)]) -> Self {
-        let mut ratios: Vec<f64> = pairs.iter().map(|(value, reference)| reference / value).collect();
+        Self::by(|value, reference| reference / value, name, unit, pairs)
+    }
+
+    /// The same where more is better.
+    pub(crate) fn rate(name: String, unit: &'static str, pairs: &[(f64, f64)]) -> Self {
+        Self::by(|value, reference| value / reference, name, unit, pairs)
+    }
+
+    fn by(ratio: fn(f64, f64) -> f64, name: String, unit: &'static str, pairs: &[(f64, f64)]) -> Self {
+        let mut ratios: Vec<f64> = pairs.iter().map(|(value, reference)| ratio(*value, *reference)).collect();
         ratios.sort_by(f64::total_cmp);
         let ratio = median(ratios.iter().copied());
         let spread = match ratios.as_slice() {
@@ -75,6 +84,7 @@ mod tests {
         assert_eq!((m.ratio, m.value, m.reference), (0.75, 8.0, 5.0));
         assert_eq!(m.spread, Some((1.0 - 0.5) / 0.75));
         assert_eq!(Measurement::of("a".to_owned(), "s", &[(4.0, 2.0)]).spread, None);
+        assert_eq!(Measurement::rate("a".to_owned(), "/s", &[(3.0, 4.0)]).ratio, 0.75);
         assert_eq!(median([1.0, 4.0, 3.0, 2.0].into_iter()), 2.5);
     }
 

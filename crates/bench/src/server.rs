@@ -13,15 +13,6 @@ use bastide_sql::{Ident, Sql, sql};
 
 use crate::shown;
 
-/// PostgreSQL's own defaults are for a very small machine; durability is as in production. A checkpoint or an autovacuum
-/// would fall into one side's time and not into the other's.
-const SETTINGS: &[(&str, &str)] = &[
-    ("shared_buffers", "512MB"),
-    ("max_wal_size", "8GB"),
-    ("checkpoint_timeout", "1h"),
-    ("autovacuum", "off"),
-];
-
 pub(crate) struct Bench {
     server: Option<Server>,
     maintenance: Target,
@@ -32,7 +23,10 @@ pub(crate) struct Bench {
 
 impl Bench {
     /// Starts a server in `folder`, which is made, and removed by [`remove`](Self::remove).
-    pub(crate) async fn start(folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        folder: &Path,
+        settings: &[(&'static str, &'static str)],
+    ) -> anyhow::Result<Self> {
         let lock = claim(folder)?;
         let data = folder.join("postgres");
         bastide_postgres::stop_running(&data)?;
@@ -41,7 +35,7 @@ impl Bench {
         DirBuilder::new().mode(0o700).create(&state).with_context(|| shown(&state))?;
         let installation = Installation::find()?;
         let started =
-            Server::builder(installation).data_dir(&data).settings(SETTINGS.iter().copied()).start();
+            Server::builder(installation).data_dir(&data).settings(settings.iter().copied()).start();
         let started = started.await;
         let server = match started {
             Ok(server) => server,

@@ -31,6 +31,15 @@ use crate::{
     server::Bench,
 };
 
+/// PostgreSQL's own defaults are for a very small machine; durability is as in production. A checkpoint or an autovacuum
+/// would fall into one side's time and not into the other's.
+pub(crate) const SETTINGS: &[(&str, &str)] = &[
+    ("shared_buffers", "512MB"),
+    ("max_wal_size", "8GB"),
+    ("checkpoint_timeout", "1h"),
+    ("autovacuum", "off"),
+];
+
 const TEMPLATE: &str = "legacy";
 const BASTIDE: &str = "bastide_side";
 const BY_HAND: &str = "by_hand";

@@ -1,0 +1,25 @@
+-- Keys, references and indexes as a shop has them, and who may do what.
+ALTER TABLE merchants ADD PRIMARY KEY (id), ADD UNIQUE (slug);
+ALTER TABLE customers ADD PRIMARY KEY (id), ADD UNIQUE (merchant_id, email);
+ALTER TABLE products ADD PRIMARY KEY (id), ADD UNIQUE (merchant_id, sku);
+ALTER TABLE stock ADD PRIMARY KEY (product_id);
+ALTER TABLE orders ADD PRIMARY KEY (id), ADD UNIQUE (number);
+ALTER TABLE order_lines ADD PRIMARY KEY (id);
+ALTER TABLE customers ADD FOREIGN KEY (merchant_id) REFERENCES merchants;
+ALTER TABLE products ADD FOREIGN KEY (merchant_id) REFERENCES merchants;
+ALTER TABLE stock ADD FOREIGN KEY (product_id) REFERENCES products ON DELETE CASCADE;
+ALTER TABLE orders ADD FOREIGN KEY (customer_id) REFERENCES customers;
+ALTER TABLE order_lines ADD FOREIGN KEY (order_id) REFERENCES orders, ADD FOREIGN KEY (product_id) REFERENCES products;
+CREATE INDEX ON orders (customer_id, placed_at);
+CREATE INDEX ON order_lines (order_id);
+CREATE INDEX ON order_lines (product_id);
+SELECT setval(pg_get_serial_sequence('orders', 'id'), max(id)) FROM orders;
+SELECT setval(pg_get_serial_sequence('order_lines', 'id'), max(id)) FROM order_lines;
+ALTER TABLE merchants OWNER TO sales_owner;
+ALTER TABLE customers OWNER TO sales_owner;
+ALTER TABLE products OWNER TO sales_owner;
+ALTER TABLE stock OWNER TO sales_owner;
+ALTER TABLE orders OWNER TO sales_owner;
+ALTER TABLE order_lines OWNER TO sales_owner;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO sales_legacy;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO sales_legacy;
