@@ -19,7 +19,7 @@ use crate::{
 };
 
 struct Scene {
-    _server: Server,
+    server: Option<Server>,
     db: Database,
     guard: MigrationGuard,
     run: Uuid,
@@ -37,7 +37,7 @@ impl Scene {
         let run = Uuid::now_v7();
         bootstrap::begin(&mut guard, run, &plan, &BackupChoice::List).await.unwrap();
         let patience = Patience { tries: 40, total: Duration::from_secs(20) };
-        Self { _server: server, db, guard, run, patience, events: Arc::default() }
+        Self { server: Some(server), db, guard, run, patience, events: Arc::default() }
     }
 
     async fn journalled(&self, step: &str, forward: &Script, inverse: &Script) {
@@ -269,6 +269,50 @@ async fn batches_touch_every_row_once_though_the_connection_is_cut() {
     let step = journal::read_steps(scene.guard.client(), scene.run).await.unwrap().remove(0);
     assert_eq!((step.state, step.rows, step.cursor), (StepState::Done, Some(60_000), None));
     assert!(step.attempts > 1, "the step never noticed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_touch_every_row_once_though_the_server_dies_with_commits_that_had_not_reached_the_disk() {
+    let mut scene = Scene::new().await;
+    for statement in [
+        "INSERT INTO orders SELECT generate_series(3001, 60000)",
+        "ALTER SYSTEM SET wal_writer_delay = '10s'",
+        "ALTER SYSTEM SET wal_writer_flush_after = '1GB'",
+        "SELECT pg_reload_conf()",
+    ] {
+        scene.db.execute(statement).await;
+    }
+    scene.journalled("touch", &touch(), &Script::nothing()).await;
+    let mut server = scene.server.take().unwrap();
+    let dying = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        server.crash();
+        server.restart().await;
+        server
+    });
+    scene.go(true).await.unwrap();
+    scene.server = Some(dying.await.unwrap());
+    let counted = scene
+        .db
+        .query_one_text("SELECT min(touched) || ' ' || max(touched) || ' ' || count(*) FROM orders")
+        .await;
+    assert_eq!(counted, "1 1 60000");
+    if scene.guard.client().is_closed() {
+        scene.guard.reconnect().await.unwrap();
+    }
+    let step = journal::read_steps(scene.guard.client(), scene.run).await.unwrap().remove(0);
+    assert_eq!((step.state, step.rows, step.cursor), (StepState::Done, Some(60_000), None));
+    let done = scene
+        .events
+        .lock()
+        .unwrap()
+        .iter()
+        .filter_map(|event| match event {
+            Event::Progress { done, .. } => Some(*done),
+            _ => None,
+        })
+        .max();
+    assert!(done > Some(60_000), "no batch was lost, so none was done again: {done:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
