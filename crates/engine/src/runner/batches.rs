@@ -71,7 +71,7 @@ impl Runner<'_> {
                     }
                     cursor = next;
                     size = adapted(size, begun.elapsed());
-                    tokio::time::sleep(BREATH.max(begun.elapsed() / 4).min(AIM)).await;
+                    tokio::time::sleep(BREATH.max(begun.elapsed() / 16).min(AIM)).await;
                 }
                 Err(error) => {
                     let Try::SteppedBack(said) = self.failed(step, ServerSaid::from(error)).await? else {
@@ -136,6 +136,8 @@ fn adapted(size: i64, took: Duration) -> i64 {
         size * 3 / 4
     } else if took < AIM / 2 {
         size * 2
+    } else if took < AIM * 3 / 4 {
+        size * 5 / 4
     } else {
         size
     };
@@ -149,6 +151,7 @@ mod tests {
     #[test]
     fn sizes_follow_the_time_they_took_within_bounds() {
         assert_eq!(adapted(1_000, Duration::from_millis(10)), 2_000);
+        assert_eq!(adapted(1_000, Duration::from_millis(50)), 1_250);
         assert_eq!(adapted(1_000, Duration::from_millis(60)), 1_000);
         assert_eq!(adapted(1_000, Duration::from_millis(100)), 750);
         assert_eq!(adapted(1_000, Duration::from_millis(500)), 500);
