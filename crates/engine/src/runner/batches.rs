@@ -71,7 +71,7 @@ impl Runner<'_> {
                     }
                     cursor = next;
                     size = adapted(size, begun.elapsed());
-                    tokio::time::sleep(BREATH.max(begun.elapsed() / 16).min(AIM)).await;
+                    tokio::time::sleep(BREATH.max(begun.elapsed() / 8).min(AIM)).await;
                 }
                 Err(error) => {
                     let Try::SteppedBack(said) = self.failed(step, ServerSaid::from(error)).await? else {
