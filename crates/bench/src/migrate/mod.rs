@@ -272,6 +272,8 @@ fn remarks(size: Size, beside: &Beside, rounds: &[Round]) -> anyhow::Result<Stri
             costs.longest_batch()
         )?;
     }
+    let by_hand: Vec<_> = rounds.iter().map(|round| format!("{:.0}", round.by_hand)).collect();
+    writeln!(out, "  by hand, nobody else there: {} rows/s", by_hand.join(", "))?;
     let mut longest: Vec<_> = costs
         .steps
         .iter()
@@ -281,7 +283,10 @@ fn remarks(size: Size, beside: &Beside, rounds: &[Round]) -> anyhow::Result<Stri
     writeln!(out, "  {} steps kept writers out; the longest:", longest.len())?;
     for cost in longest.iter().take(8) {
         let lock = cost.lock.map(|lock| lock.to_string()).unwrap_or_default();
-        writeln!(out, "    {:6.1} ms  {lock}  {}, at try {}", cost.held, cost.step, cost.attempts)?;
+        writeln!(out, "    {:6.1} ms  {lock}  {}", cost.held, cost.step)?;
+    }
+    for cost in costs.steps.iter().filter(|cost| cost.attempts > 1) {
+        writeln!(out, "  stepped back {} times: {}", cost.attempts - 1, cost.step)?;
     }
     Ok(out)
 }
