@@ -97,18 +97,25 @@ fn password_of(app: &Target) -> Option<String> {
     app.libpq_environment().into_iter().find(|(name, _)| *name == "PGPASSWORD").map(|(_, password)| password)
 }
 
+/// The login that the run made, or would have made, by the step's identity: the plan may be one that cannot be read.
+pub(crate) fn made_by_steps(steps: &[StepRecord]) -> Option<Ident> {
+    steps.iter().find_map(|step| {
+        let name = step.id.as_str().strip_prefix(MAKES)?;
+        let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+        Ident::new(quoted.map_or_else(|| name.to_owned(), |name| name.replace("\"\"", "\""))).ok()
+    })
+}
+
+const MAKES: &str = "create_app_role:";
+
 /// Inverses name the login in REVOKE and in policies. When somebody dropped it meanwhile, one that cannot log in stands in
 /// for it until the inverse of its own step drops that, too.
 pub(crate) async fn stand_in(
     client: &Client,
-    plan: &Plan,
+    role: &Ident,
     steps: &[StepRecord],
 ) -> Result<bool, EngineError> {
-    let made = plan.steps.iter().any(|planned| {
-        matches!(planned.step, Step::CreateAppRole(_))
-            && steps.iter().any(|step| step.id == planned.id && step.state == StepState::Done)
-    });
-    let role = &plan.config.app_role;
+    let made = steps.iter().any(|step| step.id.as_str().starts_with(MAKES) && step.state == StepState::Done);
     let doing = "looking for the application's login";
     if !made
         || client

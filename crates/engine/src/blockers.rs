@@ -39,7 +39,8 @@ async fn ask(
 }
 
 /// Row locks are not in pg_locks, so where no table lock conflicts, whoever writes to the table is named instead. A
-/// concurrent index build waits for every old transaction, whatever it touches: they come last. $3 is the migrating session,
+/// concurrent index build waits for every old transaction, whatever it touches: they come last. A prepared transaction has no
+/// session; as in pg_blocking_pids, its pid is 0. $3 is the migrating session,
 /// when somebody else asks.
 const QUERY: &str = "
 WITH RECURSIVE wanted(oid) AS (
@@ -54,6 +55,13 @@ WITH RECURSIVE wanted(oid) AS (
        AND l.relation IN (SELECT w.oid FROM wanted w)
        AND (l.mode = ANY($2::text[]) OR l.mode IN ('RowExclusiveLock', 'RowShareLock'))
      GROUP BY l.pid
+), prepared AS (
+    SELECT DISTINCT x.gid, x.owner, x.prepared
+      FROM pg_locks l
+      JOIN pg_locks own ON own.locktype = 'transactionid' AND own.pid IS NULL AND own.virtualtransaction = l.virtualtransaction
+      JOIN pg_prepared_xacts x ON x.transaction = own.transactionid
+     WHERE l.locktype = 'relation' AND l.pid IS NULL AND x.database = current_database()
+       AND l.relation IN (SELECT w.oid FROM wanted w) AND l.mode = ANY($2::text[])
 ), named AS (
     SELECT h.pid FROM holders h WHERE h.conflicts OR ($3 = 0 AND NOT EXISTS (SELECT 1 FROM holders o WHERE o.conflicts))
   UNION
@@ -63,14 +71,20 @@ WITH RECURSIVE wanted(oid) AS (
      WHERE $3 = 0 AND o.datname = current_database() AND o.pid <> pg_backend_pid() AND NOT EXISTS (SELECT 1 FROM holders)
        AND o.xact_start < clock_timestamp() - interval '1 second'
 )
-SELECT a.pid,
+SELECT a.pid, a.who FROM (
+SELECT 0 AS pid, p.prepared AS since,
+       format('prepared transaction %L (%s, for %s s): COMMIT PREPARED or ROLLBACK PREPARED ends it',
+              p.gid, p.owner, round(extract(epoch FROM clock_timestamp() - p.prepared))) AS who
+  FROM prepared p
+UNION ALL
+SELECT a.pid, a.xact_start,
        format('pid %s (%s%s, in a transaction for %s s%s)',
               a.pid, coalesce(a.usename, a.backend_type),
               CASE WHEN a.application_name <> '' THEN ', ' || a.application_name ELSE '' END,
               coalesce(round(extract(epoch FROM clock_timestamp() - a.xact_start))::text, '?'),
               CASE WHEN a.query <> '' THEN ': ' || left(regexp_replace(regexp_replace(a.query, '''[^'']*''?', '''…''', 'g'), '\\s+', ' ', 'g'), 60) ELSE '' END)
   FROM named n JOIN pg_stat_activity a USING (pid)
- ORDER BY a.xact_start NULLS LAST
+) a ORDER BY a.since NULLS LAST
  LIMIT 3";
 
 /// The modes that keep others (and us) from `mode`: PostgreSQL's table of conflicting lock modes.

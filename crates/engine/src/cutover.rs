@@ -13,10 +13,10 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::{
-    EngineError, Event, Listener, MigrationGuard, Place, RunOutcome, RunRecord, RunState, journal,
+    EngineError, Event, Listener, MigrationGuard, Place, RunOutcome, RunRecord, RunState,
     phases::{projection, validation},
     read_run, rollback,
-    run::{outcome, run_steps, stopped, wrong},
+    run::{came_to, cut_off, noted, outcome, run_steps, stopped, wrong},
 };
 
 /// Cuts over the newest run (or `id`), which must be pending cutover. A failure undoes what cutover did, and the run is
@@ -59,11 +59,11 @@ pub(crate) async fn go_on(
 ) -> Result<RunOutcome, EngineError> {
     let begun = Instant::now();
     let phase = Phase::Cutover;
-    journal::run_is(guard.client(), run.id, RunState::Running, phase, None).await?;
+    came_to(&mut guard, run.id, RunState::Running, phase).await?;
     listener(&Event::PhaseStarted { phase, steps: run.plan.steps_of(phase).count() });
-    let verdict = match carry_out(&mut guard, place, &run, listener).await {
+    let verdict = match through(&mut guard, place, &run, listener).await {
         Ok(verdict) => verdict,
-        Err(cause @ (EngineError::Blocked { .. } | EngineError::Lost { .. })) => {
+        Err(cause) if cause.stops() => {
             return Err(stopped(&mut guard, run.id, phase, cause).await);
         }
         Err(cause) => {
@@ -92,10 +92,29 @@ pub(crate) async fn go_on(
         projection::compare(&mut guard, before, &run.plan, steps, listener).await;
     }
     let took = begun.elapsed();
-    journal::phase_took(guard.client(), run.id, phase, took, Duration::ZERO).await?;
-    journal::run_is(guard.client(), run.id, RunState::CutOver, phase, None).await?;
+    noted(&mut guard, run.id, phase, took, Duration::ZERO).await?;
+    came_to(&mut guard, run.id, RunState::CutOver, phase).await?;
     listener(&Event::PhaseDone { phase, took });
-    outcome(&guard, run.id, Some(verdict)).await
+    outcome(&mut guard, run.id, Some(verdict)).await
+}
+
+/// As often as the connection is cut between two steps, from the journal.
+async fn through(
+    guard: &mut MigrationGuard,
+    place: &Place,
+    run: &RunRecord,
+    listener: Listener<'_>,
+) -> Result<bastide_verify::Verdict, EngineError> {
+    let mut time = 0;
+    loop {
+        time += 1;
+        match carry_out(guard, place, run, listener).await {
+            Err(cause) if !cause.stops() && guard.lost().await => {
+                cut_off(guard, Phase::Cutover, &cause, time, listener).await?;
+            }
+            ended => return ended,
+        }
+    }
 }
 
 async fn carry_out(

@@ -69,12 +69,26 @@ pub enum EngineError {
         "the connection was lost in `{step}` and did not come back: {cause}. `bastide rls status` says where the run stands"
     )]
     Lost { step: StepId, cause: String },
+    #[error(
+        "the connection was lost in phase {phase} and could not be kept: {cause}. `bastide rls status` says where the run stands"
+    )]
+    CutOff { phase: Phase, cause: String },
     #[error("the server has not answered for {seconds} s")]
     NoAnswer { seconds: u64 },
     #[error("{doing} failed: {said}")]
     Server { doing: &'static str, said: ServerSaid },
     #[error("the journal of run {run} cannot be read: {what}")]
     Journal { run: uuid::Uuid, what: String },
+    #[error(
+        "run {run} was begun by Bastide {bastide}, whose journal has format {format}; this one, {}, reads formats up to {}. Nothing was changed; install Bastide {bastide} or a newer one, then type the command again",
+        env!("CARGO_PKG_VERSION"),
+        crate::journal::JOURNAL_FORMAT
+    )]
+    NewerJournal { run: uuid::Uuid, bastide: String, format: i32 },
+    #[error(
+        "this Bastide cannot read the plan of run {run}, which Bastide {bastide} began ({what}). `bastide rls rollback` undoes it all the same; to go on with it, use Bastide {bastide}"
+    )]
+    OtherPlan { run: uuid::Uuid, bastide: String, what: String },
     #[error(transparent)]
     NoTool(#[from] bastide_postgres::PostgresError),
     #[error("{program} failed: {said}")]
@@ -97,6 +111,11 @@ pub enum EngineError {
     RolledBack(#[source] Box<EngineError>),
     #[error("the run stopped: {cause}. `bastide rls resume` goes on, `bastide rls rollback` undoes it")]
     Stopped {
+        #[source]
+        cause: Box<EngineError>,
+    },
+    #[error("the rollback stopped: {cause}. `bastide rls rollback` goes on")]
+    RollbackStopped {
         #[source]
         cause: Box<EngineError>,
     },
@@ -134,6 +153,7 @@ impl EngineError {
             | Self::Pooled { .. }
             | Self::Preflight(_)
             | Self::NoAnswer { .. }
+            | Self::NewerJournal { .. }
             | Self::NoTool(_)
             | Self::Catalog(_)
             | Self::Survey(_)
@@ -141,6 +161,9 @@ impl EngineError {
             Self::Blocked { .. }
             | Self::Step { .. }
             | Self::Lost { .. }
+            | Self::CutOff { .. }
+            | Self::RollbackStopped { .. }
+            | Self::OtherPlan { .. }
             | Self::Journal { .. }
             | Self::WrongState { .. }
             | Self::NotRestorable(_)
@@ -154,6 +177,15 @@ impl EngineError {
             | Self::NotIsolated { .. }
             | Self::NotAsBefore(_)
             | Self::RolledBack(_) => 1,
+        }
+    }
+
+    /// The run stays where it is: the way is only blocked, or the server is gone or has no room, for going back either.
+    pub(crate) fn stops(&self) -> bool {
+        match self {
+            Self::Blocked { .. } | Self::Lost { .. } | Self::CutOff { .. } => true,
+            Self::Step { said, .. } | Self::Server { said, .. } => said.out_of_room(),
+            _ => false,
         }
     }
 

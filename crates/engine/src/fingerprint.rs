@@ -193,7 +193,9 @@ pub(crate) async fn compare(guard: &mut MigrationGuard, run: Uuid) -> Result<Com
         let note = Some("the run had taken no fingerprints yet; it had changed nothing".to_owned());
         return Ok(Comparison { schema: None, written: Vec::new(), note });
     };
-    let schema = first_difference(&before.schema, &tools::schema_dump(guard).await?);
+    // As an older binary stored it, it may begin with the versions of that day.
+    let was = tools::without_token(&before.schema);
+    let schema = first_difference(&was, &tools::schema_dump(guard).await?);
     let mut written = Vec::new();
     for was in before.tables {
         match was.again(guard.client()).await {

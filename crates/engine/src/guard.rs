@@ -94,6 +94,29 @@ impl MigrationGuard {
         }
     }
 
+    /// Whether the connection is gone, however that shows.
+    pub(crate) async fn lost(&self) -> bool {
+        match self.client.batch_execute("").await {
+            Ok(()) => false,
+            Err(error) => ServerSaid::from(error).lost(),
+        }
+    }
+
+    /// True when what was asked failed because the connection was cut, and there is another now: what may be asked twice can
+    /// be asked again.
+    pub(crate) async fn mended<T: Sync>(
+        &mut self,
+        asked: &Result<T, EngineError>,
+    ) -> Result<bool, EngineError> {
+        let Err(cause) = asked else { return Ok(false) };
+        if !self.lost().await {
+            return Ok(false);
+        }
+        tracing::debug!(%cause, "the connection was cut; asking again");
+        self.reconnect().await?;
+        Ok(true)
+    }
+
     /// The session's settings, as everything here expects them; again after a step that changed some.
     pub(crate) async fn settle(&self) -> Result<(), EngineError> {
         let run = self.run.map(|run| run.to_string()).unwrap_or_default();

@@ -169,13 +169,37 @@ pub(crate) async fn read_steps(
     client: &impl GenericClient,
     run: Uuid,
 ) -> Result<Vec<StepRecord>, EngineError> {
+    rows_of(client, run).await?.iter().map(|row| step_record(run, row, whole)).collect()
+}
+
+/// As [`read_steps`], where what is undone need not be understood: of the way there its mode alone counts, which says whether
+/// it may have got half-way.
+pub(crate) async fn read_steps_to_undo(
+    client: &impl GenericClient,
+    run: Uuid,
+) -> Result<Vec<StepRecord>, EngineError> {
+    let forward = |row: &Row| {
+        whole(row).or_else(|error| {
+            let column = |error: tokio_postgres::Error| told(&error);
+            let Json(script) = row.try_get::<_, Json<serde_json::Value>>("forward").map_err(column)?;
+            let mode = script.get("mode").and_then(serde_json::Value::as_str).unwrap_or_default();
+            let (prelude, statements) = (Vec::new(), Vec::new());
+            let mode = word(mode).map_err(|_| error)?;
+            Ok(Script { mode, prelude, statements, lock: None, locked: Vec::new() })
+        })
+    };
+    rows_of(client, run).await?.iter().map(|row| step_record(run, row, forward)).collect()
+}
+
+async fn rows_of(client: &impl GenericClient, run: Uuid) -> Result<Vec<Row>, EngineError> {
     client
         .query("SELECT step, ordinal, phase, state, text, forward, inverse, cursor, rows, attempts, waited_ms, held_ms, started_at, done_at, undone_at, error FROM bastide.journal WHERE run_id = $1 ORDER BY ordinal", &[&run])
         .await
-        .map_err(EngineError::server("reading the journal"))?
-        .iter()
-        .map(|row| step_record(run, row))
-        .collect()
+        .map_err(EngineError::server("reading the journal"))
+}
+
+fn whole(row: &Row) -> Result<Script, String> {
+    row.try_get::<_, Json<Script>>("forward").map(|Json(script)| script).map_err(|error| told(&error))
 }
 
 /// Whether a step arrived; asked after a lost connection, when the last COMMIT may or may not have been carried out.
@@ -194,7 +218,11 @@ pub(crate) async fn state_of(
     Ok((state, row.try_get(1)?))
 }
 
-fn step_record(run: Uuid, row: &Row) -> Result<StepRecord, EngineError> {
+fn step_record(
+    run: Uuid,
+    row: &Row,
+    forward: impl Fn(&Row) -> Result<Script, String>,
+) -> Result<StepRecord, EngineError> {
     let wrong = |what: String| EngineError::Journal { run, what };
     let column = |error: tokio_postgres::Error| wrong(told(&error));
     let step: String = row.try_get("step").map_err(column)?;
@@ -204,7 +232,7 @@ fn step_record(run: Uuid, row: &Row) -> Result<StepRecord, EngineError> {
         phase: word(row.try_get("phase").map_err(column)?).map_err(wrong)?,
         state: word(row.try_get("state").map_err(column)?).map_err(wrong)?,
         text: row.try_get("text").map_err(column)?,
-        forward: row.try_get::<_, Json<Script>>("forward").map_err(column)?.0,
+        forward: forward(row).map_err(wrong)?,
         inverse: row.try_get::<_, Json<Script>>("inverse").map_err(column)?.0,
         cursor: row.try_get("cursor").map_err(column)?,
         rows: row.try_get("rows").map_err(column)?,

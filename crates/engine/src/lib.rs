@@ -50,7 +50,7 @@ pub use finish::finish;
 pub use guard::MigrationGuard;
 pub use options::{MigrateOptions, OnFailure, Place, without_backup};
 pub use planning::{discover, make_plan};
-pub use read_run::{read_run, status};
+pub use read_run::{Head, read_run, status};
 pub use rollback::{Undone, rollback};
 pub use run::{RunOutcome, migrate, resume};
 pub use runner::Patience;

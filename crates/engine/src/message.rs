@@ -5,6 +5,8 @@ use std::time::Duration;
 use bastide_plan::{Mode, Script, StepId};
 use bastide_sql::{Literal, LockMode, Sql, join, sql};
 
+use crate::fault;
+
 /// Which way a step goes; decides what the journal says when it got there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -89,7 +91,7 @@ pub(crate) fn batch_closing(
 /// that stops nobody, so it may wait longer.
 pub(crate) fn autocommit_settings(script: &Script) -> Vec<Sql> {
     let patient = !script.lock.is_some_and(LockMode::blocks_writers);
-    let wait = if patient { Duration::from_secs(10) } else { QUEUE };
+    let wait = if patient { fault::queue(Duration::from_secs(10)) } else { QUEUE };
     let mut message =
         vec![sql!("SET statement_timeout = 0"), sql!("SET lock_timeout = {}", milliseconds(wait))];
     message.push(sql!("SELECT set_config('bastide.held_ms', '', false)"));

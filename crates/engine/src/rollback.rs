@@ -1,18 +1,18 @@
 //! Undoing a run, exactly: in reverse order, from the inverses in the journal; then the journal's own house; then the
 //! proof that everything is as before.
 
-use bastide_plan::{Phase, Step};
+use bastide_plan::Phase;
 use uuid::Uuid;
 
 use crate::{
-    EngineError, Event, Listener, MigrationGuard, Place, RunRecord, RunState, StepRecord, app_login, backup,
-    bootstrap, fault, fingerprint, journal, phases, read_run, run::wrong, runner::Runner,
+    EngineError, Event, Head, Listener, MigrationGuard, Place, RunState, StepRecord, app_login, backup,
+    bootstrap, fault, fingerprint, journal, phases, read_run::read_to_undo, run::cut_off, runner::Runner,
 };
 
 /// What a rollback did.
 #[derive(Clone, Debug)]
 pub struct Undone {
-    pub run: RunRecord,
+    pub run: Head,
     pub steps: Vec<StepRecord>,
     /// Tables whose rows differ from before the run: written meanwhile. Empty after a partial rollback.
     pub written_since: Vec<String>,
@@ -24,6 +24,7 @@ pub struct Undone {
 ///
 /// # Errors
 /// [`EngineError::WrongState`] when `to` is further on than the run; [`EngineError::NotRestorable`] before anything changes, when rows written since do not fit the old schema;
+/// [`EngineError::RollbackStopped`] half-way;
 /// [`EngineError::NotAsBefore`] when the schema differs afterwards (somebody changed it meanwhile).
 pub async fn rollback(
     place: &Place,
@@ -32,7 +33,7 @@ pub async fn rollback(
     listener: Listener<'_>,
 ) -> Result<Undone, EngineError> {
     let mut guard = MigrationGuard::acquire(&place.target).await?;
-    let (run, _) = read_run(guard.client(), id).await?;
+    let (run, _) = read_to_undo(guard.client(), id).await?;
     match run.state {
         RunState::RolledBack => return Err(wrong(&run, "there is nothing to undo")),
         RunState::Finished => {
@@ -51,6 +52,11 @@ pub async fn rollback(
     carry_on(&mut guard, place, run.id, to, listener).await
 }
 
+fn wrong(run: &Head, next: &'static str) -> EngineError {
+    EngineError::WrongState { run: run.id, state: journal::state_words(run.state), phase: run.phase, next }
+}
+
+/// The rollback that somebody asked for: where it stops half-way, the next one goes on.
 pub(crate) async fn carry_on(
     guard: &mut MigrationGuard,
     place: &Place,
@@ -58,10 +64,39 @@ pub(crate) async fn carry_on(
     to: Option<Phase>,
     listener: Listener<'_>,
 ) -> Result<Undone, EngineError> {
-    carry_out(guard, place, run, to, None, listener).await
+    carry_out(guard, place, run, to, None, listener).await.map_err(|cause| match cause {
+        // Before anything was undone, and after everything was.
+        EngineError::NotRestorable(_) | EngineError::NotAsBefore(_) => cause,
+        cause => EngineError::RollbackStopped { cause: Box::new(cause) },
+    })
 }
 
+/// As often as the connection is cut, from the journal.
 pub(crate) async fn carry_out(
+    guard: &mut MigrationGuard,
+    place: &Place,
+    run: Uuid,
+    to: Option<Phase>,
+    cause: Option<&EngineError>,
+    listener: Listener<'_>,
+) -> Result<Undone, EngineError> {
+    let phase = to.unwrap_or(Phase::Preflight);
+    if guard.lost().await {
+        guard.reconnect().await?;
+    }
+    let mut time = 0;
+    loop {
+        time += 1;
+        match undo(guard, place, run, to, cause, listener).await {
+            Err(cut) if !cut.stops() && guard.lost().await => {
+                cut_off(guard, phase, &cut, time, listener).await?;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+async fn undo(
     guard: &mut MigrationGuard,
     place: &Place,
     run: Uuid,
@@ -71,20 +106,27 @@ pub(crate) async fn carry_out(
 ) -> Result<Undone, EngineError> {
     // `--to preflight` leaves nothing of the run: that is all of it.
     let to = to.filter(|phase| *phase > Phase::Preflight);
-    if guard.client().is_closed() {
-        guard.reconnect().await?;
-    }
     guard.begin(run).await?;
-    let (record, steps) = read_run(guard.client(), Some(run)).await?;
+    let (record, steps) = read_to_undo(guard.client(), Some(run)).await?;
     let undo: Vec<&StepRecord> =
         steps.iter().rev().filter(|step| to.is_none_or(|to| step.phase > to)).collect();
-    phases::restorable::check(&mut *guard, &record, &undo).await?;
+    match &record.plan {
+        Ok(plan) => phases::restorable::check(&mut *guard, plan, &undo).await?,
+        Err(what) => {
+            let text = format!(
+                "this Bastide cannot read the plan of the run ({what}), so it does not test beforehand whether rows written since fit the old keys; one that does not stops the rollback, and `bastide rls rollback` goes on once it is mended"
+            );
+            listener(&Event::Notice { text });
+        }
+    }
     let error = cause.map(ToString::to_string).or(record.error.clone());
     let phase = to.unwrap_or(Phase::Preflight);
     journal::run_is(guard.client(), run, RunState::RollingBack, phase, error.as_deref()).await?;
-    if app_login::stand_in(guard.client(), &record.plan, &steps).await? {
-        let role = &record.plan.config.app_role;
-        let text = format!("{role} was dropped meanwhile; a role that cannot log in stands in for it");
+    let login = app_login::made_by_steps(&steps);
+    if let Some(login) = &login
+        && app_login::stand_in(guard.client(), login, &steps).await?
+    {
+        let text = format!("{login} was dropped meanwhile; a role that cannot log in stands in for it");
         listener(&Event::Notice { text });
     }
     let mut runner = Runner { guard: &mut *guard, run, patience: place.patience, listener };
@@ -98,8 +140,8 @@ pub(crate) async fn carry_out(
         backup::drop_scratch(guard).await?;
         notes.extend(bootstrap::undo(guard).await?);
         fault::point("after_unbootstrap", "run");
-        if record.plan.steps.iter().any(|planned| matches!(planned.step, Step::CreateAppRole(_))) {
-            app_login::forget_password(place, &record.plan.config.app_role)?;
+        if let Some(login) = &login {
+            app_login::forget_password(place, login)?;
         }
         (listener)(&Event::Activity { phase, text: "comparing schema and rows with before".to_owned() });
         let comparison = fingerprint::compare(guard, run).await?;
@@ -121,7 +163,7 @@ pub(crate) async fn carry_out(
     if let Some(first) = differs {
         return Err(EngineError::NotAsBefore(first));
     }
-    let (run, steps) = read_run(guard.client(), Some(run)).await?;
+    let (run, steps) = read_to_undo(guard.client(), Some(run)).await?;
     Ok(Undone { run, steps, written_since, notes })
 }
 

@@ -40,18 +40,18 @@ pub async fn migrate(options: &MigrateOptions, listener: Listener<'_>) -> Result
     phases::preflight::check(&mut guard, options, listener).await?;
     let preflight = begun.elapsed();
     let run = Uuid::now_v7();
-    bootstrap::begin(&mut guard, run, &options.plan, &options.backup).await?;
+    begin(&mut guard, run, options).await?;
     listener(&Event::RunStarted {
         run: run.to_string(),
         database: guard.database().to_owned(),
         steps: options.plan.steps.len(),
     });
-    journal::phase_took(guard.client(), run, Phase::Preflight, preflight, begun.elapsed() - preflight)
-        .await?;
+    let ago = begun.elapsed() - preflight;
+    noted(&mut guard, run, Phase::Preflight, preflight, ago).await?;
     listener(&Event::PhaseDone { phase: Phase::Preflight, took: preflight });
     if options.until == Some(Phase::Preflight) {
-        journal::run_is(guard.client(), run, RunState::Stopped, Phase::Preflight, None).await?;
-        return outcome(&guard, run, None).await;
+        came_to(&mut guard, run, RunState::Stopped, Phase::Preflight).await?;
+        return outcome(&mut guard, run, None).await;
     }
     let mut course = Course::new(guard, run, options, listener);
     course.from(Phase::Backup).await
@@ -74,7 +74,7 @@ pub async fn resume(
         RunState::RollingBack => {
             let to = (run.phase != Phase::Preflight).then_some(run.phase);
             rollback::carry_on(&mut guard, place, run.id, to, listener).await?;
-            return outcome(&guard, run.id, None).await;
+            return outcome(&mut guard, run.id, None).await;
         }
         RunState::PendingCutover => {
             return Err(wrong(&run, "its seven phases are done; next is `bastide rls cutover`"));
@@ -133,12 +133,12 @@ impl<'a> Course<'a> {
 
     async fn from(&mut self, first: Phase) -> Result<RunOutcome, EngineError> {
         for phase in Phase::SEVEN.into_iter().filter(|phase| *phase >= first) {
-            if let Err(cause) = self.phase(phase).await {
+            if let Err(cause) = self.through(phase).await {
                 return Err(self.fail(phase, cause).await);
             }
             if self.options.until == Some(phase) && phase != Phase::Optimisation {
-                journal::run_is(self.guard.client(), self.run, RunState::Stopped, phase, None).await?;
-                return outcome(&self.guard, self.run, self.verdict.take()).await;
+                came_to(&mut self.guard, self.run, RunState::Stopped, phase).await?;
+                return outcome(&mut self.guard, self.run, self.verdict.take()).await;
             }
         }
         if let Some(before) = self.before.take() {
@@ -146,9 +146,23 @@ impl<'a> Course<'a> {
             phases::projection::compare(&mut self.guard, before, &self.options.plan, steps, self.listener)
                 .await;
         }
-        journal::run_is(self.guard.client(), self.run, RunState::PendingCutover, Phase::Optimisation, None)
-            .await?;
-        outcome(&self.guard, self.run, self.verdict.take()).await
+        came_to(&mut self.guard, self.run, RunState::PendingCutover, Phase::Optimisation).await?;
+        outcome(&mut self.guard, self.run, self.verdict.take()).await
+    }
+
+    /// A phase that lost its connection between two steps goes on from the journal, as `resume` would. Inside a step the
+    /// runner sees to that.
+    async fn through(&mut self, phase: Phase) -> Result<(), EngineError> {
+        let mut time = 0;
+        loop {
+            time += 1;
+            match self.phase(phase).await {
+                Err(cause) if !cause.stops() && self.guard.lost().await => {
+                    cut_off(&mut self.guard, phase, &cause, time, self.listener).await?;
+                }
+                ended => return ended,
+            }
+        }
     }
 
     async fn phase(&mut self, phase: Phase) -> Result<(), EngineError> {
@@ -180,7 +194,7 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// Rolls back, unless the operator wants to look first, or the way is only blocked, or the server is gone.
+    /// Rolls back, unless the operator wants to look first, or that could not succeed either.
     async fn fail(&mut self, phase: Phase, cause: EngineError) -> EngineError {
         // Whoever took the login's rights away took those to roll back, too.
         let cause = match guard::check_rights(self.guard.client()).await {
@@ -189,8 +203,7 @@ impl<'a> Course<'a> {
             }
             _ => cause,
         };
-        let stops = self.options.on_failure == OnFailure::Stop
-            || matches!(cause, EngineError::Blocked { .. } | EngineError::Lost { .. });
+        let stops = self.options.on_failure == OnFailure::Stop || cause.stops();
         if stops {
             return stopped(&mut self.guard, self.run, phase, cause).await;
         }
@@ -245,13 +258,76 @@ pub(crate) async fn run_steps(
 }
 
 pub(crate) async fn outcome(
-    guard: &MigrationGuard,
+    guard: &mut MigrationGuard,
     run: Uuid,
     verdict: Option<Verdict>,
 ) -> Result<RunOutcome, EngineError> {
-    let (run, steps) = read_run(guard.client(), Some(run)).await?;
+    let read = read_run(guard.client(), Some(run)).await;
+    let again = guard.mended(&read).await?;
+    let (run, steps) = if again { read_run(guard.client(), Some(run)).await? } else { read? };
     Ok(RunOutcome { run, steps, verdict })
 }
+
+/// A state that a run ends a command in.
+pub(crate) async fn came_to(
+    guard: &mut MigrationGuard,
+    run: Uuid,
+    state: RunState,
+    phase: Phase,
+) -> Result<(), EngineError> {
+    let written = journal::run_is(guard.client(), run, state, phase, None).await;
+    let again = guard.mended(&written).await?;
+    if again { journal::run_is(guard.client(), run, state, phase, None).await } else { written }
+}
+
+/// How long a phase took.
+pub(crate) async fn noted(
+    guard: &mut MigrationGuard,
+    run: Uuid,
+    phase: Phase,
+    took: Duration,
+    ago: Duration,
+) -> Result<(), EngineError> {
+    let written = journal::phase_took(guard.client(), run, phase, took, ago).await;
+    let again = guard.mended(&written).await?;
+    if again { journal::phase_took(guard.client(), run, phase, took, ago).await } else { written }
+}
+
+/// The connection was cut in `phase`, for the `time`-th time: makes another, or says that none could be had or kept.
+pub(crate) async fn cut_off(
+    guard: &mut MigrationGuard,
+    phase: Phase,
+    cause: &EngineError,
+    time: u32,
+    listener: Listener<'_>,
+) -> Result<(), EngineError> {
+    if time > RECONNECTS {
+        return Err(EngineError::CutOff { phase, cause: format!("{cause}, for the {time}th time") });
+    }
+    listener(&Event::Notice { text: format!("the connection was lost ({cause}); connecting again") });
+    let gone = |error: EngineError| EngineError::CutOff { phase, cause: error.to_string() };
+    guard.reconnect().await.map_err(gone)
+}
+
+/// Whether a COMMIT was carried out whose answer got lost, the run itself says.
+async fn begin(guard: &mut MigrationGuard, run: Uuid, options: &MigrateOptions) -> Result<(), EngineError> {
+    let cause = match bootstrap::begin(guard, run, &options.plan, &options.backup).await {
+        Err(cause) if guard.lost().await => cause,
+        begun => return begun,
+    };
+    tracing::debug!(%cause, "the connection was cut; looking whether the run has begun");
+    guard.reconnect().await?;
+    match read_run(guard.client(), Some(run)).await {
+        Ok(_) => guard.begin(run).await,
+        Err(EngineError::NoRun | EngineError::NoSuchRun(_)) => {
+            bootstrap::begin(guard, run, &options.plan, &options.backup).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// How often in one phase: a server that cuts every connection must not keep us busy for ever.
+const RECONNECTS: u32 = 20;
 
 pub(crate) fn wrong(run: &RunRecord, next: &'static str) -> EngineError {
     EngineError::WrongState { run: run.id, state: journal::state_words(run.state), phase: run.phase, next }

@@ -44,6 +44,12 @@ impl ServerSaid {
         })
     }
 
+    /// The server's disk is full. Going back needs room as well, so nobody is helped by it.
+    #[must_use]
+    pub fn out_of_room(&self) -> bool {
+        self.code == Some(SqlState::DISK_FULL)
+    }
+
     /// `statement_timeout` ran out (or an operator cancelled us).
     #[must_use]
     pub fn timed_out(&self) -> bool {
@@ -71,6 +77,9 @@ impl From<tokio_postgres::Error> for ServerSaid {
 impl fmt::Display for ServerSaid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.code {
+            Some(code) if self.out_of_room() => {
+                write!(f, "{} ({}; make room on the server's disk first)", self.message, code.code())
+            }
             Some(code) => write!(f, "{} ({})", self.message, code.code()),
             None => f.write_str(&self.message),
         }

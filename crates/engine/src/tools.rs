@@ -74,11 +74,12 @@ pub(crate) async fn schema_dump(guard: &MigrationGuard) -> Result<String, Engine
     Ok(without_token(&dump))
 }
 
-fn without_token(dump: &str) -> String {
+/// Neither the random token nor the versions of the programs, which an update of the server in the middle of a run changes.
+pub(crate) fn without_token(dump: &str) -> String {
+    const LEFT_OUT: [&str; 4] =
+        ["\\restrict ", "\\unrestrict ", "-- Dumped from database version ", "-- Dumped by pg_dump version "];
     let mut out = String::with_capacity(dump.len());
-    for line in
-        dump.lines().filter(|line| !line.starts_with("\\restrict ") && !line.starts_with("\\unrestrict "))
-    {
+    for line in dump.lines().filter(|line| !LEFT_OUT.iter().any(|word| line.starts_with(word))) {
         out.push_str(line);
         out.push('\n');
     }
@@ -90,9 +91,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_token_is_left_out() {
+    fn only_the_token_and_the_versions_are_left_out() {
         assert_eq!(
-            without_token("--\n\\restrict abc\nCREATE TABLE t ();\n\\unrestrict abc\n"),
+            without_token(
+                "--\n\\restrict abc\n-- Dumped from database version 15.4\n-- Dumped by pg_dump version 15.5\nCREATE TABLE t ();\n\\unrestrict abc\n"
+            ),
             "--\nCREATE TABLE t ();\n"
         );
     }

@@ -70,7 +70,7 @@ pub async fn upgrade_again(place: &Place, listener: Listener<'_>) -> Result<Upgr
     let open_before = again.open(&guard, &catalog).await?;
     let quarantined = quarantined(&guard, &run.plan, &catalog).await?;
     if open_before == 0 {
-        let outcome = outcome(&guard, run.id, None).await?;
+        let outcome = outcome(&mut guard, run.id, None).await?;
         return Ok(Upgraded { outcome, went_on: false, open_before, open: 0, quarantined });
     }
     again.prepare(&mut guard, run.id).await?;
@@ -83,7 +83,7 @@ pub async fn upgrade_again(place: &Place, listener: Listener<'_>) -> Result<Upgr
     }
     let open = again.open(&guard, &catalog).await?;
     journal::run_is(guard.client(), run.id, RunState::Stopped, Phase::Assignment, None).await?;
-    let outcome = outcome(&guard, run.id, None).await?;
+    let outcome = outcome(&mut guard, run.id, None).await?;
     Ok(Upgraded { outcome, went_on: false, open_before, open, quarantined })
 }
 

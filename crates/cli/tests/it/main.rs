@@ -2,6 +2,7 @@
 
 mod accepted;
 mod bastide;
+mod crash;
 mod declared;
 mod discover;
 mod errors;

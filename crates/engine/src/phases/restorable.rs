@@ -4,24 +4,23 @@ use std::collections::BTreeSet;
 
 use bastide_catalog::Catalog;
 use bastide_plan::{
-    Step,
+    Plan, Step,
     inference::{HeldLayout, HeldReference, LostReference, SettleChecks, collisions, orphans},
     steps::{DropLegacyKey, LegacyKey},
 };
 use bastide_sql::{Ident, QualifiedName, Sql, join, sql};
 use tokio_postgres::Client;
 
-use crate::{EngineError, MigrationGuard, RunRecord, StepRecord, StepState, message};
+use crate::{EngineError, MigrationGuard, StepRecord, StepState, message};
 
 pub(crate) async fn check(
     guard: &mut MigrationGuard,
-    run: &RunRecord,
+    plan: &Plan,
     undo: &[&StepRecord],
 ) -> Result<(), EngineError> {
     let (mut misfits, mut dropped, mut layouts) = (Vec::new(), Vec::new(), Vec::new());
     for record in undo {
-        let planned =
-            run.plan.steps.iter().find(|planned| planned.id == record.id).map(|planned| &planned.step);
+        let planned = plan.steps.iter().find(|planned| planned.id == record.id).map(|planned| &planned.step);
         match (planned, record.state) {
             (Some(Step::DropLegacyKey(key)), StepState::Done | StepState::Undoing) => {
                 misfits.extend(twice(guard.client(), key).await?);
@@ -39,7 +38,7 @@ pub(crate) async fn check(
             _ => {}
         }
     }
-    misfits.extend(taken(guard, run, &layouts, &dropped).await?);
+    misfits.extend(taken(guard, plan, &layouts, &dropped).await?);
     if misfits.is_empty() { Ok(()) } else { Err(EngineError::NotRestorable(misfits.join("; "))) }
 }
 
@@ -88,7 +87,7 @@ async fn lost(client: &mut Client, checks: &SettleChecks) -> Result<Vec<String>,
 /// Rows held aside whose key a row written since has, and rows whose parent somebody deleted since.
 async fn taken(
     guard: &mut MigrationGuard,
-    run: &RunRecord,
+    plan: &Plan,
     layouts: &[&HeldLayout],
     dropped: &[&DropLegacyKey],
 ) -> Result<Vec<String>, EngineError> {
@@ -112,7 +111,7 @@ async fn taken(
     for layout in layouts.iter().filter(|layout| held.contains(sql!("{}", layout.table).as_str())) {
         let keys = keys(&catalog, layout, dropped);
         let (prepare, queries) = collisions(layout, &keys);
-        let references = references(&catalog, run, layout, layouts);
+        let references = references(&catalog, plan, layout, layouts);
         let client = guard.client_mut();
         // Dropped without COMMIT, so that nothing of it stays.
         let transaction = client.transaction().await.map_err(EngineError::server(DOING))?;
@@ -155,12 +154,12 @@ async fn taken(
 /// differ.
 fn references<'a>(
     catalog: &Catalog,
-    run: &RunRecord,
+    plan: &Plan,
     layout: &HeldLayout,
     layouts: &[&'a HeldLayout],
 ) -> Vec<(HeldReference, Vec<&'a HeldLayout>)> {
     let Some(table) = catalog.table(&layout.table) else { return Vec::new() };
-    let tenant = run.plan.tables.get(&layout.table).and_then(|decision| decision.tenant_column.as_ref());
+    let tenant = plan.tables.get(&layout.table).and_then(|decision| decision.tenant_column.as_ref());
     let mut found: Vec<(HeldReference, Vec<&HeldLayout>)> = Vec::new();
     for key in &table.foreign_keys {
         let pairs: Vec<(Ident, Ident)> = key

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{ServerSaid, message::SHORT};
+use crate::{ServerSaid, fault, message::SHORT};
 
 /// When to give up on a lock. Many short tries rather than one long: whoever queues behind us waits as long as we do.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +13,7 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { tries: 200, total: Duration::from_secs(60) }
+        fault::patience(Self { tries: 200, total: Duration::from_secs(60) })
     }
 }
 

@@ -8,6 +8,7 @@ mod kill;
 mod legacy;
 mod lost;
 mod older;
+mod older_kept;
 mod part_way;
 mod preflight;
 mod public_grants;
