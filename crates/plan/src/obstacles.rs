@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bastide_catalog::{Acl, AclItem, Catalog, Table, TableKind, TriggerEnabled, View};
+use bastide_catalog::{Acl, AclItem, Catalog, Policy, Table, TableKind, TriggerEnabled, View};
 use bastide_sql::{Ident, QualifiedName};
 
 use crate::{
@@ -49,13 +49,10 @@ pub(crate) fn find(
 
 fn scoped(classification: &Classification, table: &Table) -> Result<(), Refusal> {
     let name = &table.name;
-    if table.kind == TableKind::Partitioned && table.children.is_empty() {
-        let what = "a partitioned table without partitions";
-        return Err(Refusal::UnsupportedTable { table: name.clone(), what });
-    }
-    let foreign: Vec<Ident> =
-        table.policies.iter().map(|policy| policy.name.clone()).filter(is_foreign_policy).collect();
-    if !foreign.is_empty() || (table.row_security && !is_ours(table)) {
+    // What a table had before the first run is asked about. What somebody added to ours since, and opens it, is not.
+    let opens = |policy: &&Policy| policy.permissive && is_foreign_policy(&policy.name);
+    let foreign: Vec<Ident> = table.policies.iter().filter(opens).map(|policy| policy.name.clone()).collect();
+    if !foreign.is_empty() && is_ours(table) {
         return Err(Refusal::ForeignPolicies { table: name.clone(), policies: foreign });
     }
     // What we write to a table: the quarantine's row into the root, tenants into the others.

@@ -55,10 +55,15 @@ pub enum Refusal {
     NotABoundary { root: QualifiedName, links: Vec<CrossingLink>, better: Option<Box<BetterRoots>> },
 
     #[error(
-        "{table} has row security of its own ({}); Bastide does not mix its policies with others: drop them, or leave \
-         the table out with --exclude-table {table}", listed(.policies)
+        "{table} has permissive policies beside Bastide's ({}), which open what that closes; run DROP POLICY for each", listed(.policies)
     )]
     ForeignPolicies { table: QualifiedName, policies: Vec<Ident> },
+
+    #[error(
+        "the policy {policy} of {table} names the application's login {role}, to whom only Bastide's policies may apply; \
+         run DROP POLICY {policy} ON {table}, or choose another login with --app-role"
+    )]
+    PolicyOfApp { table: QualifiedName, policy: Ident, role: Ident },
 
     #[error(
         "{child} is excluded, but its rows are read through {parent}, which is scoped; exclude both or neither"
@@ -255,10 +260,7 @@ fn better_roots(BetterRoots { boundaries, others, unmeasured }: &BetterRoots) ->
 }
 
 fn listed(names: &[Ident]) -> String {
-    match names {
-        [] => "it is enabled, without a policy".to_owned(),
-        names => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-    }
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn in_schema(schema: &Option<Ident>) -> String {

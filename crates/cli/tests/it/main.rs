@@ -1,7 +1,9 @@
 //! The binary, from outside: as its users run it.
 
 mod accepted;
+mod around;
 mod bastide;
+mod compatibility;
 mod crash;
 mod declared;
 mod discover;
@@ -11,6 +13,7 @@ mod no_backup;
 mod real_databases;
 mod refused;
 mod report;
+mod row_security;
 mod settled;
 mod settled_declared;
 mod settled_partitions;

@@ -75,18 +75,13 @@ async fn tables() {
         ("full", wide, &["public.t", "1600", "--exclude-table"]),
         ("taken", "CREATE TABLE t (note int REFERENCES note, tenant_id text, bastide_tenant_id text)", &["public.t", "rename"]),
         (
-            "twice_partitioned",
-            "CREATE TABLE t (note int REFERENCES note, a int) PARTITION BY LIST (a); CREATE TABLE t1 PARTITION OF t DEFAULT PARTITION BY LIST (note)",
-            &["public.t1", "partitioned itself", "--exclude-table"],
-        ),
-        ("no_partitions", "CREATE TABLE t (note int REFERENCES note, a int) PARTITION BY LIST (a)", &["public.t", "without partitions"]),
-        (
             "far_child",
             "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE TABLE t (note int REFERENCES note); CREATE FOREIGN TABLE t1 () INHERITS (t) SERVER s",
             &["public.t1", "foreign table"],
         ),
         ("typed", "CREATE TYPE k AS (note int); CREATE TABLE t OF k; ALTER TABLE t ADD FOREIGN KEY (note) REFERENCES note", &["public.t", "typed table"]),
-        ("own_policies", "ALTER TABLE note ENABLE ROW LEVEL SECURITY; CREATE POLICY mine ON note USING (true)", &["public.note", "mine"]),
+        ("policy_of_app", "CREATE ROLE bastide_app LOGIN; CREATE POLICY mine ON note TO bastide_app USING (true)", &["public.note", "mine", "bastide_app", "DROP POLICY"]),
+        ("policy_beside_ours", "CREATE POLICY bastide_tenant ON note USING (true); CREATE POLICY mine ON note USING (true)", &["public.note", "mine", "DROP POLICY"]),
         (
             "always",
             "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER g BEFORE UPDATE ON note FOR EACH ROW EXECUTE FUNCTION f();

@@ -15,7 +15,7 @@ const SELLER: &str = "DO $$ DECLARE s name; BEGIN
         EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA %I TO seller', s);
     END LOOP; END $$";
 
-async fn loaded(fixture: &str) -> (Server, Database) {
+pub(crate) async fn loaded(fixture: &str) -> (Server, Database) {
     let server = server().await;
     let db = server.database("shapes").await;
     db.execute("CREATE ROLE seller LOGIN PASSWORD 'seller'").await;
@@ -224,6 +224,30 @@ async fn partitioned_tables() {
         unwrite: "DELETE FROM line WHERE id >= 1000; DELETE FROM sale WHERE id >= 1000",
     };
     family(fixture!("partitions"), "public.shop", meanwhile).await;
+}
+
+#[tokio::test]
+async fn partitions_of_partitions() {
+    let meanwhile = Meanwhile {
+        login: "seller",
+        writes: "INSERT INTO sale VALUES (1000, 2, '2024-06-01', 'north', 'new'), (1001, NULL, '2022-06-01', NULL, 'new');
+            INSERT INTO line VALUES (1000, '2024-06-01', 2, 2, 'new'), (1001, '2024-06-01', 3, 3, 'new'); INSERT INTO line_2024 (sale, day, part, shop_id, code) VALUES (1002, '2024-06-02', 1, 1, 'new');
+            INSERT INTO mark VALUES (1000, 1001, '2024-06-01', 3); INSERT INTO parcel VALUES (1000, 1000, '2024-06-01', 2); UPDATE sale SET sold = '2022-06-02' WHERE id = 1000",
+        settled: &[
+            ("SELECT string_agg(shop_id::text, ',' ORDER BY id) FROM sale WHERE id >= 1000", "2,-1"),
+            ("SELECT note || tableoid::regclass FROM sale WHERE id = 1000", "new+\"Sale Rest\""),
+            ("SELECT tenant_id::text FROM mark WHERE id = 1000", "3"),
+            ("SELECT tenant_id::text FROM parcel WHERE id = 1000", "2"),
+        ],
+        cut_over: &[(
+            "SELECT bool_and(relrowsecurity AND relforcerowsecurity)::text || count(*) FROM pg_class
+             WHERE relname ~ '^(sale|Sale|line|parcel)' AND relkind IN ('r', 'p')",
+            "true18",
+        )],
+        written: "SELECT count(*)::text FROM sale WHERE id >= 1000",
+        unwrite: "DELETE FROM mark WHERE id >= 1000; DELETE FROM parcel WHERE id >= 1000; DELETE FROM line WHERE sale >= 1000; DELETE FROM sale WHERE id >= 1000",
+    };
+    family(fixture!("levels"), "public.shop", meanwhile).await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bastide_catalog::{Catalog, KeyKind, Table};
 use bastide_plan::inference::{self, Graph, Node};
 use bastide_record::{Duplicates, Extent, GlobalKey};
-use bastide_sql::{Ident, QualifiedName, Sql};
+use bastide_sql::{Ident, Sql};
 
 use super::{
     looking::{Looking, columns_of, estimated_rows},
@@ -167,11 +167,8 @@ fn tenant_columns<'a>(looking: &Looking<'_, '_>, graph: &'a Graph, table: &Table
 
 /// Where the rows of a table are: itself, or its partitions.
 fn nodes<'a>(catalog: &Catalog, graph: &'a Graph, table: &Table) -> impl Iterator<Item = &'a Node> {
-    let is_part = move |name: &QualifiedName| {
-        let parents = || catalog.table(name).into_iter().flat_map(|part| &part.parents);
-        *name == table.name || (!table.holds_rows() && parents().any(|parent| *parent == table.name))
-    };
-    graph.nodes.iter().filter(move |node| is_part(&node.table))
+    let parts = inference::leaves(catalog, &table.name);
+    graph.nodes.iter().filter(move |node| parts.contains(&node.table))
 }
 
 /// What the server remembers of a column.

@@ -117,9 +117,6 @@ fn supported(catalog: &Catalog, table: &Table) -> Result<(), Refusal> {
     let parents = || table.parents.iter().filter_map(|name| catalog.table(name));
     match table.kind {
         TableKind::Foreign => refuse("a foreign table"),
-        TableKind::Partitioned if !table.parents.is_empty() => {
-            refuse("a partition that is partitioned itself")
-        }
         TableKind::Ordinary if parents().any(|parent| parent.kind == TableKind::Foreign) => {
             refuse("a child of a foreign table")
         }

@@ -230,7 +230,8 @@ impl Graph {
 
 /// The table itself when it holds rows, else the partitions that do. Plain inheritance is another matter: a foreign key
 /// neither reaches a table's inheritance children nor finds their rows.
-pub(crate) fn leaves(catalog: &Catalog, name: &QualifiedName) -> Vec<QualifiedName> {
+#[must_use]
+pub fn leaves(catalog: &Catalog, name: &QualifiedName) -> Vec<QualifiedName> {
     match catalog.table(name) {
         None => Vec::new(),
         Some(table) if table.kind == TableKind::Partitioned => {

@@ -37,8 +37,7 @@ mod work;
 pub use components::{Components, MOST_ROWS, components};
 pub use confirm::{a_parent_agrees, crossings, path};
 pub use duplicates::{DuplicateMeasure, duplicates};
-pub(crate) use graph::leaves;
-pub use graph::{Edge, Graph, Link, Node};
+pub use graph::{Edge, Graph, Link, Node, leaves};
 pub use hold::{HeldLayout, HeldReference, HoldAsideScripts, collisions, hold_aside, orphans};
 pub use measure::{
     LinkMeasure, SurveyScript, TableMeasure, UsageMeasure, crossing_counts, survey_script, usage_script,

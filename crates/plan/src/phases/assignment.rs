@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bastide_catalog::{Table, TableKind};
+use bastide_catalog::Table;
 use bastide_sql::{Ident, QualifiedName, Sql};
 
 use super::{KEEPER, Planning, is_ours, not_null};
@@ -172,8 +172,8 @@ pub(super) fn reopen_quarantine(planning: &mut Planning<'_>, phase: Phase) {
 fn keep_legacy_writes(planning: &mut Planning<'_>, table: QualifiedName, column: TenantColumn) {
     let Some(found) = planning.catalog.table(&table) else { return };
     // A trigger on a partitioned table is one on each partition, later ones included.
-    let covered = found.kind == TableKind::Partition
-        || found.triggers.iter().any(|trigger| trigger.name.as_str() == KEEPER);
+    let covered =
+        planning.is_partition(found) || found.triggers.iter().any(|trigger| trigger.name.as_str() == KEEPER);
     if covered || !planning.is_open(&table) {
         return;
     }

@@ -127,6 +127,7 @@ fn add_foreign_key(planning: &mut Planning<'_>, key: &ForeignKey, successor: &Su
         deferrable: key.deferrable,
         initially_deferred: key.initially_deferred,
         leaves: Vec::new(),
+        partitioned: false,
     };
     emit_foreign_key(planning, step);
 }
@@ -141,7 +142,7 @@ fn reference_root(planning: &mut Planning<'_>) {
             .iter()
             .any(|key| key.references == root.table && key.columns == [column.name.clone()]);
         // A partition gets the partitioned table's.
-        if covered || found.kind == TableKind::Partition {
+        if covered || planning.is_partition(found) {
             continue;
         }
         let step = AddTenantForeignKey {
@@ -156,6 +157,7 @@ fn reference_root(planning: &mut Planning<'_>) {
             deferrable: false,
             initially_deferred: false,
             leaves: Vec::new(),
+            partitioned: false,
         };
         emit_foreign_key(planning, step);
     }
@@ -167,7 +169,8 @@ fn emit_foreign_key(planning: &mut Planning<'_>, mut step: AddTenantForeignKey) 
         step.leaves.push((leaf, name));
     }
     let (table, name, referenced) = (step.table.clone(), step.name.clone(), step.references.clone());
-    let partitioned = !step.leaves.is_empty();
+    let partitioned = planning.catalog.table(&step.table).is_some_and(|table| !table.holds_rows());
+    step.partitioned = partitioned;
     planning.emit(PHASE, Step::AddTenantForeignKey(step));
     // On a partitioned table the step itself validates leaf by leaf: no key can be NOT VALID there.
     if !partitioned {
@@ -269,6 +272,8 @@ fn close_tables(planning: &mut Planning<'_>) {
         let legacy = table.policies.iter().find(|policy| policy.name.as_str() == LEGACY_POLICY);
         let step = CloseTable {
             legacy_roles: legacy.map(|policy| policy.roles.clone()).unwrap_or_default(),
+            replaced: planning.replaced(table),
+            forced: table.force_row_security,
             table: name,
             column: column.name,
             type_name: column.type_name,

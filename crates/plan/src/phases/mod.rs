@@ -10,20 +10,21 @@ mod keys;
 mod not_null;
 mod optimisation;
 mod policies;
+mod row_security;
 #[cfg(test)]
 mod tests;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bastide_catalog::{Catalog, Column, Table};
+use bastide_catalog::{Catalog, Column, Table, TableKind};
 use bastide_sql::{Ident, QualifiedName};
 
 use crate::{
     Config, KindTenant, Phase, PlannedStep, Proposal, Question, Refusal, Step, Survey, TenantColumn,
     TenantRoot,
     classify::Classification,
-    inference::{Graph, SettledLink},
+    inference::{self, Graph, SettledLink},
     kinds::sorted,
     steps::AddTenant,
 };
@@ -162,17 +163,23 @@ impl<'a> Planning<'a> {
             !table.force_row_security
                 || !is_ours(table)
                 || table.policies.iter().any(|policy| policy.name.as_str() == LEGACY_POLICY)
+                // FORCE may be older than the run; the strict policy is everybody's from cutover on.
+                || table.policies.iter().any(|p| p.name.as_str() == TENANT_POLICY && !p.roles.is_empty())
         })
     }
 
+    /// The partitions of a partitioned table that hold its rows, however deep; none of a table that holds its own.
     fn leaves(&self, table: &QualifiedName) -> Vec<QualifiedName> {
-        let partitions = self
-            .catalog
-            .table(table)
-            .filter(|table| !table.holds_rows())
-            .map(|table| table.children.clone())
-            .unwrap_or_default();
-        partitions.into_iter().filter(|leaf| self.catalog.table(leaf).is_some()).collect()
+        match self.catalog.table(table) {
+            Some(found) if !found.holds_rows() => inference::leaves(&self.catalog, table),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether what is done to a partitioned table reaches this one, at whatever level it is.
+    fn is_partition(&self, table: &Table) -> bool {
+        let mut parents = table.parents.iter().filter_map(|parent| self.catalog.table(parent));
+        parents.any(|parent| parent.kind == TableKind::Partitioned)
     }
 
     /// A name for an index, free among the relations of the schema.

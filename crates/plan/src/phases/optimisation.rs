@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bastide_catalog::{Table, TableKind};
+use bastide_catalog::Table;
 use bastide_sql::{Ident, QualifiedName};
 
 use super::Planning;
@@ -27,6 +27,7 @@ pub(super) fn plan(planning: &mut Planning<'_>) {
             name: planning.index_name(&name.schema, name.name.as_str(), "_tenant_idx"),
             columns: std::iter::once(&column.name).chain(rest).cloned().collect(),
             leaves: Vec::new(),
+            partitioned: !table.holds_rows(),
         };
         for leaf in planning.leaves(&name) {
             let index = planning.index_name(&leaf.schema, leaf.name.as_str(), "_tenant_idx");
@@ -37,7 +38,7 @@ pub(super) fn plan(planning: &mut Planning<'_>) {
     }
     for table in changed {
         // The partitioned table's ANALYZE does its partitions.
-        if planning.catalog.table(&table).is_some_and(|table| table.kind != TableKind::Partition) {
+        if planning.catalog.table(&table).is_some_and(|table| !planning.is_partition(table)) {
             planning.emit(PHASE, Step::AnalyzeTable(AnalyzeTable { table }));
         }
     }

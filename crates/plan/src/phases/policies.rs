@@ -8,7 +8,7 @@ use bastide_sql::{Ident, QualifiedName};
 use super::{
     Planning, global_keys, is_ours,
     keys::{self, Fate, Uniqueness},
-    views,
+    row_security, views,
 };
 use crate::{
     Class, Phase, Refusal, Step, access,
@@ -26,7 +26,7 @@ pub(super) fn plan(planning: &mut Planning<'_>) -> Result<(), Refusal> {
         planning.emit(PHASE, Step::CreateAppRole(CreateAppRole { role, database }));
     }
     add_keys(planning)?;
-    protect_tables(planning);
+    protect_tables(planning)?;
     let views = views::plan(planning, PHASE);
     restrict_functions(planning);
     grant(planning, &views);
@@ -100,6 +100,7 @@ fn add_key(planning: &mut Planning<'_>, name: &QualifiedName, columns: &[Ident],
         name: planning.index_name(&name.schema, &stem, "_tenant_key"),
         columns: columns.to_vec(),
         leaves: Vec::new(),
+        partitioned: !table.holds_rows(),
     };
     for leaf in planning.leaves(name) {
         let stem = format!("{}_{}", leaf.name.as_str(), step.name.as_str());
@@ -109,14 +110,20 @@ fn add_key(planning: &mut Planning<'_>, name: &QualifiedName, columns: &[Ident],
     planning.emit(PHASE, Step::AddTenantKey(step));
 }
 
-fn protect_tables(planning: &mut Planning<'_>) {
+fn protect_tables(planning: &mut Planning<'_>) -> Result<(), Refusal> {
     for (name, column) in planning.scoped() {
+        let enabled = row_security::set_aside(planning, PHASE, &name)?;
         let Some(table) = planning.catalog.table(&name) else { continue };
         if table.row_security && is_ours(table) {
             continue;
         }
+        let legacy_roles = match enabled {
+            true => Vec::new(),
+            false => access::legacy_roles(&planning.catalog, table, planning.app()),
+        };
         let step = ProtectTable {
-            legacy_roles: access::legacy_roles(&planning.catalog, table, planning.app()),
+            legacy_roles,
+            enabled,
             table: name,
             column: column.name,
             type_name: column.type_name,
@@ -124,6 +131,7 @@ fn protect_tables(planning: &mut Planning<'_>) {
         };
         planning.emit(PHASE, Step::ProtectTable(step));
     }
+    Ok(())
 }
 
 /// A SECURITY DEFINER function that everybody may run reads with its owner's rights, whoever asks.

@@ -4,7 +4,10 @@ use bastide_catalog::{Action, Catalog, ForeignKey};
 use bastide_sql::{Ident, Literal, LockMode, QualifiedName, Sql, join, sql};
 use serde::{Deserialize, Serialize};
 
-use super::context::{Plain, block};
+use super::{
+    context::{Plain, block},
+    family::family,
+};
 use crate::Script;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +23,9 @@ pub struct AddTenantForeignKey {
     pub deferrable: bool,
     pub initially_deferred: bool,
     pub leaves: Vec<(QualifiedName, Ident)>,
+    /// It may be so without a leaf.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partitioned: bool,
 }
 
 impl AddTenantForeignKey {
@@ -34,7 +40,7 @@ impl AddTenantForeignKey {
     /// On a partitioned table a key is never NOT VALID. Each leaf gets one, proven beside live traffic; the parent's then
     /// adopts them and scans nothing.
     pub(super) fn forward(&self) -> Script {
-        if self.leaves.is_empty() {
+        if !self.is_partitioned() {
             let add = sql!("{} NOT VALID", self.add(&self.table, &self.name));
             return Script::transaction(LockMode::ShareRowExclusive, self.locked(), vec![add]);
         }
@@ -51,7 +57,7 @@ impl AddTenantForeignKey {
         let drop = |table: &QualifiedName, name: &Ident, when: Sql| {
             sql!("ALTER TABLE {} DROP CONSTRAINT {}{}", table, when, name)
         };
-        if self.leaves.is_empty() {
+        if !self.is_partitioned() {
             let drop = drop(&self.table, &self.name, sql!(""));
             return Script::transaction(LockMode::AccessExclusive, self.locked(), vec![drop]);
         }
@@ -60,6 +66,11 @@ impl AddTenantForeignKey {
         let all = one.chain(self.leaves.iter().map(|(leaf, name)| (leaf, name)));
         let statements = all.map(|(table, name)| drop(table, name, sql!("IF EXISTS "))).collect();
         Script::autocommit(LockMode::AccessExclusive, self.locked(), statements)
+    }
+
+    /// Plans of earlier versions say it by the leaves alone.
+    fn is_partitioned(&self) -> bool {
+        self.partitioned || !self.leaves.is_empty()
     }
 
     fn locked(&self) -> Vec<QualifiedName> {
@@ -98,10 +109,12 @@ impl AddTenantForeignKey {
     }
 
     pub(super) fn apply(&self, catalog: &mut Catalog) {
-        let one = (self.table.clone(), self.name.clone());
-        for (table, name) in std::iter::once(&one).chain(&self.leaves) {
+        // A partition that is itself partitioned gets the key under the name it has above.
+        let members = if self.is_partitioned() { family(catalog, &self.table) } else { vec![self.table.clone()] };
+        for table in &members {
+            let name = self.leaves.iter().find(|(leaf, _)| leaf == table).map_or(&self.name, |(_, name)| name);
             let Some(found) = catalog.tables.get_mut(table) else { continue };
-            let validated = !self.leaves.is_empty();
+            let validated = self.is_partitioned();
             let plain = |columns: &[Ident]| sql!("{}", join(columns.iter().map(Plain), ", "));
             found.foreign_keys.push(ForeignKey {
                 name: name.clone(),
@@ -178,6 +191,7 @@ mod tests {
                 .iter()
                 .map(|leaf| (name(&format!("public.{leaf}")), ident("leaf_of_tenant")))
                 .collect(),
+            partitioned: !leaves.is_empty(),
         })
     }
 
@@ -258,6 +272,7 @@ mod tests {
             deferrable: false,
             initially_deferred: false,
             leaves: Vec::new(),
+            partitioned: false,
         });
         trial.round(&to_partitioned).await;
     }

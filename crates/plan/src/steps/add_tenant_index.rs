@@ -13,6 +13,9 @@ pub struct AddTenantIndex {
     pub name: Ident,
     pub columns: Vec<Ident>,
     pub leaves: Vec<(QualifiedName, Ident)>,
+    /// It may be so without a leaf.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partitioned: bool,
 }
 
 impl AddTenantIndex {
@@ -43,6 +46,7 @@ impl AddTenantIndex {
             name: &self.name,
             columns: &self.columns,
             leaves: &self.leaves,
+            partitioned: self.partitioned,
             unique: false,
         }
     }
@@ -62,6 +66,7 @@ mod tests {
             name: ident("orders_tenant_idx"),
             columns: idents(&["tenant_id", "id"]),
             leaves: Vec::new(),
+            partitioned: false,
         })
     }
 
@@ -74,6 +79,7 @@ mod tests {
             name: ident("parts_tenant_idx"),
             columns: idents(&["tenant_id", "id", "Day"]),
             leaves: leaves.to_vec(),
+            partitioned: true,
         })
     }
 

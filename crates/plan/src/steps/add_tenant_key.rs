@@ -14,6 +14,9 @@ pub struct AddTenantKey {
     pub columns: Vec<Ident>,
     /// Leaf partitions and their index names; empty for a plain table.
     pub leaves: Vec<(QualifiedName, Ident)>,
+    /// It may be so without a leaf.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partitioned: bool,
 }
 
 impl AddTenantKey {
@@ -44,6 +47,7 @@ impl AddTenantKey {
             name: &self.name,
             columns: &self.columns,
             leaves: &self.leaves,
+            partitioned: self.partitioned,
             unique: true,
         }
     }
@@ -63,6 +67,7 @@ mod tests {
             name: ident("orders_tenant_key"),
             columns: idents(&["tenant_id", "id"]),
             leaves: Vec::new(),
+            partitioned: false,
         })
     }
 
@@ -75,6 +80,7 @@ mod tests {
             name: ident("parts_tenant_key"),
             columns: idents(&["tenant_id", "id", "Day"]),
             leaves: leaves.to_vec(),
+            partitioned: true,
         })
     }
 

@@ -1,10 +1,10 @@
 //! The moment of cutover for one table: no legacy policy, the strict one for everybody, FORCE.
 
-use bastide_catalog::{Catalog, TypeName};
+use bastide_catalog::{Catalog, Policy, TypeName};
 use bastide_sql::{Ident, LockMode, QualifiedName, sql};
 use serde::{Deserialize, Serialize};
 
-use super::context;
+use super::{context, policies};
 use crate::Script;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,12 @@ pub struct CloseTable {
     pub type_name: TypeName,
     pub app_role: Ident,
     pub legacy_roles: Vec<Ident>,
+    /// Policies of before that go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<Policy>,
+    /// The owner was bound before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forced: bool,
 }
 
 impl CloseTable {
@@ -30,6 +36,10 @@ impl CloseTable {
         if !self.legacy_roles.is_empty() {
             statements.push(sql!("DROP POLICY {} ON {}", context::legacy_policy(), self.table));
         }
+        if !self.replaced.is_empty() {
+            statements.push(policies::remember(&self.account(), &self.table));
+            statements.extend(self.replaced.iter().map(|policy| policies::drop(&self.table, policy)));
+        }
         statements.extend([
             sql!("ALTER POLICY {} ON {} TO PUBLIC", context::tenant_policy(), self.table),
             sql!("ALTER TABLE {} FORCE ROW LEVEL SECURITY", self.table),
@@ -39,20 +49,32 @@ impl CloseTable {
 
     /// FORCE goes first: whatever follows must see every row.
     pub(super) fn inverse(&self) -> Script {
-        let mut statements = vec![
-            sql!("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", self.table),
-            sql!("ALTER POLICY {} ON {} TO {}", context::tenant_policy(), self.table, self.app_role),
-        ];
+        let mut statements = Vec::new();
+        if !self.forced {
+            statements.push(sql!("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", self.table));
+        }
+        statements.push(sql!("ALTER POLICY {} ON {} TO {}", context::tenant_policy(), self.table, self.app_role));
+        statements.extend(self.replaced.iter().map(|policy| policies::create(&self.table, policy)));
+        if !self.replaced.is_empty() {
+            statements.push(policies::recall(&self.account(), &self.table, &self.replaced));
+        }
         if !self.legacy_roles.is_empty() {
             statements.push(context::create_legacy_policy(&self.table, &self.legacy_roles));
         }
         Script::transaction(LockMode::AccessExclusive, vec![self.table.clone()], statements)
     }
 
+    fn account(&self) -> String {
+        format!("close_table:{}", self.table)
+    }
+
     pub(super) fn apply(&self, catalog: &mut Catalog) {
         let Some(table) = catalog.tables.get_mut(&self.table) else { return };
         table.force_row_security = true;
-        table.policies.retain(|policy| policy.name != context::legacy_policy());
+        table.policies.retain(|policy| {
+            policy.name != context::legacy_policy()
+                && !self.replaced.iter().any(|replaced| replaced.name == policy.name)
+        });
         for policy in table.policies.iter_mut().filter(|policy| policy.name == context::tenant_policy()) {
             policy.roles.clear();
         }
@@ -74,6 +96,8 @@ mod tests {
             type_name: sql!("integer"),
             app_role: ident("bastide_app"),
             legacy_roles: idents(legacy),
+            replaced: Vec::new(),
+            forced: false,
         })
     }
 
@@ -115,6 +139,7 @@ mod tests {
             type_name: sql!("integer"),
             app_role: ident("bastide_app"),
             legacy_roles: idents(&["legacy"]),
+            enabled: false,
         });
         trial.forward(&protect).await;
         trial.round(&step(&["legacy"])).await;

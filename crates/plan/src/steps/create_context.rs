@@ -63,6 +63,7 @@ RETURN NULLIF(pg_catalog.current_setting('bastide.tenant', true), '')"
 
     pub(super) fn inverse(&self) -> Script {
         let drops: Vec<Sql> = vec![
+            forget_defaults(),
             sql!("DROP TABLE bastide.remembered"),
             sql!("DROP TABLE bastide.reader"),
             sql!("DROP VIEW bastide.scoped_tables"),
@@ -74,6 +75,22 @@ RETURN NULLIF(pg_catalog.current_setting('bastide.tenant', true), '')"
 
     /// Schema `bastide` is not part of a snapshot.
     pub(super) fn apply(&self, _: &mut Catalog) {}
+}
+
+/// What the shop makes after a table of ours (a partition, a table LIKE it) takes over its default, and no step knows of it.
+fn forget_defaults() -> Sql {
+    context::block(sql!(
+        "DECLARE
+    late record;
+BEGIN
+    FOR late IN SELECT DISTINCT d.adrelid::regclass AS relation, a.attname FROM pg_depend p
+                JOIN pg_attrdef d ON d.oid = p.objid JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+                WHERE p.classid = 'pg_attrdef'::regclass AND p.refclassid = 'pg_proc'::regclass
+                  AND p.refobjid = 'bastide.current_tenant()'::regprocedure LOOP
+        EXECUTE format('ALTER TABLE ONLY %s ALTER COLUMN %I DROP DEFAULT', late.relation, late.attname);
+    END LOOP;
+END"
+    ))
 }
 
 #[cfg(test)]
@@ -112,14 +129,24 @@ mod tests {
         GRANT EXECUTE ON FUNCTION bastide.set_tenant(text), bastide.current_tenant() TO PUBLIC;
         GRANT SELECT ON bastide.scoped_tables TO PUBLIC;
         "#);
-        insta::assert_snapshot!(show(&step.inverse()), @r"
-        -- Transaction
-        DROP TABLE bastide.remembered;
-        DROP TABLE bastide.reader;
-        DROP VIEW bastide.scoped_tables;
-        DROP FUNCTION bastide.current_tenant();
-        DROP FUNCTION bastide.set_tenant(text);
-        ");
+        insta::assert_snapshot!(show(&step.inverse()), @"
+    -- Transaction
+    DO $bastide$DECLARE
+        late record;
+    BEGIN
+        FOR late IN SELECT DISTINCT d.adrelid::regclass AS relation, a.attname FROM pg_depend p
+                    JOIN pg_attrdef d ON d.oid = p.objid JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+                    WHERE p.classid = 'pg_attrdef'::regclass AND p.refclassid = 'pg_proc'::regclass
+                      AND p.refobjid = 'bastide.current_tenant()'::regprocedure LOOP
+            EXECUTE format('ALTER TABLE ONLY %s ALTER COLUMN %I DROP DEFAULT', late.relation, late.attname);
+        END LOOP;
+    END$bastide$;
+    DROP TABLE bastide.remembered;
+    DROP TABLE bastide.reader;
+    DROP VIEW bastide.scoped_tables;
+    DROP FUNCTION bastide.current_tenant();
+    DROP FUNCTION bastide.set_tenant(text);
+    ");
     }
 
     #[tokio::test]

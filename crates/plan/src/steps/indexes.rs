@@ -14,6 +14,7 @@ pub(super) struct NewIndex<'a> {
     pub(super) name: &'a Ident,
     pub(super) columns: &'a [Ident],
     pub(super) leaves: &'a [(QualifiedName, Ident)],
+    pub(super) partitioned: bool,
     pub(super) unique: bool,
 }
 
@@ -22,7 +23,7 @@ impl NewIndex<'_> {
         let mut statements = self.clear();
         let unique = if self.unique { sql!("UNIQUE ") } else { sql!("") };
         let columns = sql!("{}", join(self.columns, ", "));
-        if self.leaves.is_empty() {
+        if !self.is_partitioned() {
             statements.push(sql!(
                 "CREATE {}INDEX CONCURRENTLY {} ON {} ({})",
                 unique,
@@ -55,7 +56,7 @@ impl NewIndex<'_> {
         let index =
             |table: &QualifiedName, name: &Ident| QualifiedName::new(table.schema.clone(), name.clone());
         let own = index(self.table, self.name);
-        if self.leaves.is_empty() {
+        if !self.is_partitioned() {
             return vec![sql!("DROP INDEX CONCURRENTLY IF EXISTS {}", own)];
         }
         // The parent's takes its leaves' with it; those not yet adopted go one by one.
@@ -66,8 +67,13 @@ impl NewIndex<'_> {
         statements
     }
 
+    /// Plans of earlier versions say it by the leaves alone.
+    fn is_partitioned(&self) -> bool {
+        self.partitioned || !self.leaves.is_empty()
+    }
+
     fn lock(&self) -> LockMode {
-        if self.leaves.is_empty() { LockMode::ShareUpdateExclusive } else { LockMode::Share }
+        if self.is_partitioned() { LockMode::Share } else { LockMode::ShareUpdateExclusive }
     }
 
     fn locked(&self) -> Vec<QualifiedName> {
@@ -81,7 +87,7 @@ impl NewIndex<'_> {
                 Some((_, name)) => name.clone(),
                 None if member == *self.table => self.name.clone(),
                 // A partition that is itself partitioned: the server names its index.
-                None if !self.leaves.is_empty() => server_name(&member.name, self.columns),
+                None if self.is_partitioned() => server_name(&member.name, self.columns),
                 None => continue,
             };
             if let Some(table) = catalog.tables.get_mut(&member) {

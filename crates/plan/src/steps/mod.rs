@@ -8,6 +8,7 @@ mod acl;
 mod context;
 mod family;
 mod indexes;
+mod policies;
 mod readers;
 mod rows;
 mod session;
@@ -96,6 +97,8 @@ steps! {
     add_tenant_key::AddTenantKey,
     /// `(tenant_id, …) REFERENCES parent (tenant_id, …)`, NOT VALID.
     add_tenant_foreign_key::AddTenantForeignKey,
+    /// The row security a table had before: unchanged for those it binds, and not the application's.
+    set_policies_aside::SetPoliciesAside,
     /// Row security on, strict for the application, unchanged for the legacy logins.
     protect_table::ProtectTable,
     /// One privilege list for the application's login on one object.

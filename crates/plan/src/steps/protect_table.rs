@@ -15,6 +15,9 @@ pub struct ProtectTable {
     pub app_role: Ident,
     /// Non-owner roles with privileges of their own on the table.
     pub legacy_roles: Vec<Ident>,
+    /// Row security was on before, and binds the legacy roles as it did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub enabled: bool,
 }
 
 impl ProtectTable {
@@ -27,10 +30,16 @@ impl ProtectTable {
     }
 
     pub(super) fn forward(&self) -> Script {
-        let mut statements = vec![
-            sql!("ALTER TABLE {} ENABLE ROW LEVEL SECURITY", self.table),
-            context::create_tenant_policy(&self.table, &self.column, &self.type_name, &self.app_role),
-        ];
+        let mut statements = Vec::new();
+        if !self.enabled {
+            statements.push(sql!("ALTER TABLE {} ENABLE ROW LEVEL SECURITY", self.table));
+        }
+        statements.push(context::create_tenant_policy(
+            &self.table,
+            &self.column,
+            &self.type_name,
+            &self.app_role,
+        ));
         if !self.legacy_roles.is_empty() {
             statements.push(context::create_legacy_policy(&self.table, &self.legacy_roles));
         }
@@ -46,10 +55,11 @@ ON CONFLICT (schema, "table") DO UPDATE SET tenant_column = excluded.tenant_colu
 
     /// A policy goes with its last role when somebody drops that one (`DROP OWNED`); rollback must not stick there.
     pub(super) fn inverse(&self) -> Script {
-        let mut statements = vec![
-            sql!("ALTER TABLE {} DISABLE ROW LEVEL SECURITY", self.table),
-            sql!("DROP POLICY IF EXISTS {} ON {}", context::tenant_policy(), self.table),
-        ];
+        let mut statements = Vec::new();
+        if !self.enabled {
+            statements.push(sql!("ALTER TABLE {} DISABLE ROW LEVEL SECURITY", self.table));
+        }
+        statements.push(sql!("DROP POLICY IF EXISTS {} ON {}", context::tenant_policy(), self.table));
         if !self.legacy_roles.is_empty() {
             statements.push(sql!("DROP POLICY IF EXISTS {} ON {}", context::legacy_policy(), self.table));
         }
@@ -91,6 +101,7 @@ mod tests {
             type_name,
             app_role: ident("bastide_app"),
             legacy_roles: idents(legacy),
+            enabled: false,
         })
     }
 

@@ -50,9 +50,6 @@ fn a_few_crossing_links_are_a_question() {
 
 #[test]
 fn what_stands_in_the_way_is_named() {
-    let fixture = shop().with(|table| table.row_security = true);
-    insta::assert_snapshot!(refused(fixture), @"public.orders has row security of its own (it is enabled, without a policy); Bastide does not mix its policies with others: drop them, or leave the table out with --exclude-table public.orders");
-
     let fixture = shop().with(|table| table.acl = Some(vec![grant(None, &["SELECT", "TRUNCATE"])]));
     insta::assert_snapshot!(refused(fixture), @"public.orders: row security does not filter all that can be done to it, but PUBLIC has TRUNCATE on it, and so would the application; run REVOKE TRUNCATE ON public.orders FROM PUBLIC and grant to the roles that need it by name");
 

@@ -1,0 +1,108 @@
+//! What stands around tables, or comes to them during a run; and many of them.
+
+use bastide_testkit::{Database, server};
+
+use crate::{bastide::Bastide, shapes::loaded};
+
+const SHOP: &str = "CREATE TABLE shop (id integer PRIMARY KEY, name text NOT NULL);
+    CREATE TABLE sale (id integer PRIMARY KEY, shop_id integer REFERENCES shop, note text);
+    INSERT INTO shop VALUES (1, 'a'), (2, 'b'); INSERT INTO sale SELECT g, 1 + g % 2, 'x' FROM generate_series(1, 20) g;";
+
+const PLAN: [&str; 5] = ["rls", "plan", "--accept-defaults", "--tenant-root", "public.shop"];
+
+fn migrate(bastide: &Bastide) -> crate::bastide::Ran {
+    let plan = bastide.path().join("plan.toml");
+    bastide.run(&["rls", "migrate", "--yes", "--plan", plan.to_str().unwrap()])
+}
+
+#[tokio::test]
+async fn a_partition_made_meanwhile_does_not_stop_rollback() {
+    let (_server, db) = loaded(include_str!("../../../../fixtures/legacy/shapes/levels.sql")).await;
+    let bastide = Bastide::on(db.url());
+    bastide.run(&PLAN).expect(0);
+    migrate(&bastide).expect(0);
+    db.execute("CREATE TABLE sale_2030_north PARTITION OF sale_2030 FOR VALUES IN ('north'); CREATE TABLE copied (LIKE sale INCLUDING DEFAULTS);
+        CREATE TABLE late (LIKE sale); ALTER TABLE sale_2030 ATTACH PARTITION late FOR VALUES IN ('south');
+        INSERT INTO sale (id, shop_id, sold, region) VALUES (1000, 2, '2030-05-01', 'north'), (1001, NULL, '2030-05-01', 'south')")
+        .await;
+    let tenants = "SELECT string_agg(shop_id::text, ',' ORDER BY id) FROM sale WHERE id >= 1000";
+    assert_eq!(db.query_one_text(tenants).await, "2,-1");
+    let verdict = bastide.run(&["rls", "validate"]);
+    assert_eq!(verdict.code, 1);
+    assert!(verdict.stdout.contains("BST-001 warning: public.sale_2030_north"), "{}", verdict.stdout);
+    // It says that the schema is another one: the shop made it so.
+    let ran = bastide.run(&["rls", "rollback", "--yes"]);
+    assert!(ran.stderr.contains("rolled back, but the schema is not what it was"), "{}", ran.stderr);
+    assert!(!db.schema_dump().await.contains("bastide"), "nothing of the run is left");
+    assert_eq!(db.query_one_text("SELECT count(*)::text FROM sale WHERE id >= 1000").await, "2");
+}
+
+#[tokio::test]
+async fn an_event_trigger_that_refuses_stops_the_run() {
+    let server = server().await;
+    let db = server.database("around").await;
+    db.execute(SHOP).await;
+    db.execute("CREATE FUNCTION frozen() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN IF TG_TAG = ''ALTER TABLE'' THEN RAISE EXCEPTION ''the schema is frozen''; END IF; END'; CREATE EVENT TRIGGER frozen ON ddl_command_start EXECUTE FUNCTION frozen()")
+        .await;
+    let dump = db.schema_dump().await;
+    let bastide = Bastide::on(db.url());
+    let planned = bastide.run(&PLAN);
+    let note = "event triggers see every step that changes the schema: frozen";
+    assert!(planned.stdout.contains(note), "{}\n{}", planned.stdout, planned.stderr);
+    planned.expect(0);
+    let ran = migrate(&bastide);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("event trigger frozen"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the schema is frozen"), "{}", ran.stderr);
+    assert_eq!(db.schema_dump().await, dump);
+}
+
+#[tokio::test]
+async fn publications_are_told() {
+    let server = server().await;
+    let db = server.database("around").await;
+    db.execute(SHOP).await;
+    db.execute("CREATE PUBLICATION everything FOR ALL TABLES; CREATE PUBLICATION picked FOR TABLE sale (id, note) WHERE (id > 10); CREATE PUBLICATION aside FOR TABLE shop")
+        .await;
+    let planned = Bastide::on(db.url()).run(&PLAN);
+    for name in ["everything", "picked", "aside"] {
+        let note = format!("the publication {name} sends rows of every tenant");
+        assert!(planned.stdout.contains(&note), "{note}: {}", planned.stdout);
+    }
+    planned.expect(0);
+}
+
+/// Each but the first ten references one or two others.
+async fn many(db: &Database) {
+    let mut text = String::from(
+        "CREATE TABLE shop (id integer PRIMARY KEY, name text NOT NULL); INSERT INTO shop SELECT g, 'shop ' || g FROM generate_series(1, 5) g;",
+    );
+    for table in 1..300 {
+        let (column, references) = match table {
+            1..=10 => ("shop", "shop integer REFERENCES shop".to_owned()),
+            _ => (
+                "up",
+                format!("up integer REFERENCES t{}, other integer REFERENCES t{}", table / 2, table / 3),
+            ),
+        };
+        text.push_str(&format!(
+            "CREATE TABLE t{table} (id integer PRIMARY KEY, code text UNIQUE, {references});
+             INSERT INTO t{table} (id, code, {column}) SELECT g, 'c' || g, 1 + g % 5 FROM generate_series(1, 20) g;"
+        ));
+    }
+    db.execute(&text).await;
+}
+
+#[tokio::test]
+async fn three_hundred_tables() {
+    let server = server().await;
+    let db = server.database("many").await;
+    many(&db).await;
+    let dump = db.schema_dump().await;
+    let bastide = Bastide::on(db.url());
+    bastide.run(&PLAN).expect(0);
+    migrate(&bastide).expect(0);
+    bastide.run(&["rls", "validate"]).expect(0);
+    bastide.run(&["rls", "rollback", "--yes"]).expect(0);
+    assert_eq!(db.schema_dump().await, dump);
+}
