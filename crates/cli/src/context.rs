@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context as _;
 use bastide_connect::Target;
-use bastide_engine::{Asked, EngineError, Patience, Place};
+use bastide_engine::{Asked, EngineError, Limits as PressureLimits, Patience, Place};
 use bastide_plan::{
     Category, Config, Declarations, DeclaredReference, NewTenants, Refusal, RootChoice, Rule,
 };
@@ -52,6 +52,9 @@ struct Settings {
     /// `[[category]]`, each with its place in the file.
     #[serde(default)]
     category: Vec<toml::Spanned<Category>>,
+    /// When a backfill leaves the database alone for a while.
+    #[serde(default)]
+    pressure: PressureLimits,
     /// Answers to questions of the plan, for those that no plan file is written for.
     #[serde(default)]
     answers: BTreeMap<String, String>,
@@ -99,7 +102,7 @@ impl Context {
             target: self.target()?,
             app: self.app_target()?,
             state_dir: self.state().path().to_owned(),
-            patience: Patience::default(),
+            patience: Patience { limits: self.settings.pressure, ..Patience::default() },
         })
     }
 

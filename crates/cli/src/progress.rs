@@ -64,6 +64,12 @@ impl Progress {
                     if blocked_by.is_empty() { "a lock".to_owned() } else { blocked_by.join("; ") };
                 state.say(&format!("stepped back from {blockers} (try {attempt})"));
             }
+            Event::GaveWay { to, times, .. } => {
+                state.say(&format!("gave way to {to}, who waited for us (time {times})"));
+            }
+            Event::Paused { pause, why, .. } => {
+                state.say(&format!("paused for {} s: {}", pause.as_secs(), why.join("; ")));
+            }
             Event::StepDone { .. } | Event::StepUndone { .. } => {
                 state.end_step();
                 if let Some(bar) = &state.phase {

@@ -63,6 +63,10 @@ pub enum EngineError {
     Migrated { run: uuid::Uuid, state: &'static str },
     #[error("`{step}` did not get its lock in {tries} tries ({seconds} s). In its way: {blockers}")]
     Blocked { step: StepId, tries: u32, seconds: u64, blockers: String },
+    #[error(
+        "`{step}` gave way {times} times to others who waited for it, last to {to}; it needs a time at which nobody does"
+    )]
+    GaveWay { step: StepId, times: u32, to: String },
     #[error("`{step}` failed: {said}")]
     Step { step: StepId, said: ServerSaid },
     #[error(
@@ -159,6 +163,7 @@ impl EngineError {
             | Self::Survey(_)
             | Self::File { .. } => 3,
             Self::Blocked { .. }
+            | Self::GaveWay { .. }
             | Self::Step { .. }
             | Self::Lost { .. }
             | Self::CutOff { .. }
@@ -183,7 +188,7 @@ impl EngineError {
     /// The run stays where it is: the way is only blocked, or the server is gone or has no room, for going back either.
     pub(crate) fn stops(&self) -> bool {
         match self {
-            Self::Blocked { .. } | Self::Lost { .. } | Self::CutOff { .. } => true,
+            Self::Blocked { .. } | Self::GaveWay { .. } | Self::Lost { .. } | Self::CutOff { .. } => true,
             Self::Step { said, .. } | Self::Server { said, .. } => said.out_of_room(),
             _ => false,
         }

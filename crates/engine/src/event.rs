@@ -41,6 +41,18 @@ pub enum Event {
         attempt: u32,
         blocked_by: Vec<String>,
     },
+    /// Somebody waited for us, so what we did was cancelled; we will try again.
+    GaveWay {
+        step: StepId,
+        to: String,
+        times: u32,
+    },
+    /// The database is under pressure, and we leave it alone for so long.
+    Paused {
+        step: StepId,
+        pause: Duration,
+        why: Vec<String>,
+    },
     StepDone {
         step: StepId,
         took: Duration,

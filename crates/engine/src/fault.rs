@@ -28,7 +28,7 @@ pub(crate) fn patience(patience: Patience) -> Patience {
 #[cfg(feature = "fault")]
 pub(crate) fn patience(patience: Patience) -> Patience {
     match std::env::var("BASTIDE_FAULT_TRIES").ok().and_then(|tries| tries.parse().ok()) {
-        Some(tries) => Patience { tries, total: Duration::from_secs(2) },
+        Some(tries) => Patience { tries, total: Duration::from_secs(2), ..patience },
         None => patience,
     }
 }

@@ -25,6 +25,7 @@ pub struct MigrationGuard {
     client: Connected,
     database: String,
     login: String,
+    backend: i32,
     run: Option<Uuid>,
 }
 
@@ -36,7 +37,8 @@ impl MigrationGuard {
     /// ([`EngineError::Busy`] names it).
     pub async fn acquire(target: &Target) -> Result<Self, EngineError> {
         let (client, database, login) = open(target).await?;
-        let guard = Self { target: target.clone(), client, database, login, run: None };
+        let backend = backend(&client).await?;
+        let guard = Self { target: target.clone(), client, database, login, backend, run: None };
         guard.settle().await?;
         Ok(guard)
     }
@@ -67,6 +69,11 @@ impl MigrationGuard {
         &self.login
     }
 
+    /// The server process behind [`Self::client`].
+    pub(crate) fn backend(&self) -> i32 {
+        self.backend
+    }
+
     /// From here on this session's scripts belong to `run`.
     pub(crate) async fn begin(&mut self, run: Uuid) -> Result<(), EngineError> {
         self.run = Some(run);
@@ -79,6 +86,7 @@ impl MigrationGuard {
         loop {
             match open(&self.target).await {
                 Ok((client, _, _)) => {
+                    self.backend = backend(&client).await?;
                     self.client = client;
                     return self.settle().await;
                 }
@@ -196,6 +204,14 @@ async fn direct(target: &Target) -> Result<Connected, EngineError> {
         .and_then(|row| row.try_get(0))
         .map_err(EngineError::server("asking whether a pooler is in between"))?;
     if arrived { Ok(client) } else { Err(pooled()) }
+}
+
+async fn backend(client: &Client) -> Result<i32, EngineError> {
+    client
+        .query_one("SELECT pg_catalog.pg_backend_pid()", &[])
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(EngineError::server("asking for the session's process"))
 }
 
 /// The database and the login, when that login may do what a migration does. Planning asks, too: a login that row

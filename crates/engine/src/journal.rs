@@ -124,6 +124,22 @@ pub(crate) async fn tried(
         .map_err(EngineError::server("writing the journal"))
 }
 
+/// Why a step that is under way does not get on; None when it does again.
+pub(crate) async fn noted(
+    client: &impl GenericClient,
+    run: Uuid,
+    step: &StepId,
+    text: Option<&str>,
+) -> Result<(), tokio_postgres::Error> {
+    client
+        .execute(
+            "UPDATE bastide.journal SET error = $3 WHERE run_id = $1 AND step = $2",
+            &[&run, &step.as_str(), &text],
+        )
+        .await
+        .map(drop)
+}
+
 pub(crate) async fn run_is(
     client: &impl GenericClient,
     run: Uuid,

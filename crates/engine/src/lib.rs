@@ -22,6 +22,7 @@ mod message;
 mod options;
 mod phases;
 mod planning;
+mod pressure;
 mod read_run;
 
 mod rollback;
@@ -50,6 +51,7 @@ pub use finish::finish;
 pub use guard::MigrationGuard;
 pub use options::{MigrateOptions, OnFailure, Place, without_backup};
 pub use planning::{discover, make_plan};
+pub use pressure::Limits;
 pub use read_run::{Head, read_run, status};
 pub use rollback::{Undone, rollback};
 pub use run::{RunOutcome, migrate, resume};

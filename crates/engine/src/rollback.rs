@@ -1,7 +1,7 @@
 //! Undoing a run, exactly: in reverse order, from the inverses in the journal; then the journal's own house; then the
 //! proof that everything is as before.
 
-use bastide_plan::Phase;
+use bastide_plan::{Phase, steps::HELD_BY_ROLLBACK};
 use uuid::Uuid;
 
 use crate::{
@@ -129,7 +129,7 @@ async fn undo(
         let text = format!("{login} was dropped meanwhile; a role that cannot log in stands in for it");
         listener(&Event::Notice { text });
     }
-    let mut runner = Runner { guard: &mut *guard, run, patience: place.patience, listener };
+    let mut runner = Runner::new(&mut *guard, run, place.patience, listener);
     for step in &undo {
         runner.undo(step).await?;
     }
@@ -138,6 +138,7 @@ async fn undo(
     let mut differs = None;
     if to.is_none() {
         backup::drop_scratch(guard).await?;
+        notes.extend(held_by_us(guard, run).await?);
         notes.extend(bootstrap::undo(guard).await?);
         fault::point("after_unbootstrap", "run");
         if let Some(login) = &login {
@@ -165,6 +166,20 @@ async fn undo(
     }
     let (run, steps) = read_to_undo(guard.client(), Some(run)).await?;
     Ok(Undone { run, steps, written_since, notes })
+}
+
+/// Rows that legacy statements wrote for a tenant of ours, and that the old schema cannot hold without it.
+async fn held_by_us(guard: &MigrationGuard, run: Uuid) -> Result<Vec<String>, EngineError> {
+    let doing = "reading what rollback held aside";
+    let rows = guard
+        .client()
+        .query(
+            "SELECT format('%s row(s) of %s were written for a tenant that the run had made; they are held aside in bastide.held', count(*), relation) FROM bastide.held WHERE run_id = $1 AND reason = $2 GROUP BY relation ORDER BY relation",
+            &[&run, &HELD_BY_ROLLBACK],
+        )
+        .await
+        .map_err(EngineError::server(doing))?;
+    rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(EngineError::server(doing))
 }
 
 /// Undoing cutover alone leads back to where cutover can be tried again; anything else is half-way.

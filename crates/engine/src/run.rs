@@ -203,8 +203,7 @@ impl<'a> Course<'a> {
             }
             _ => cause,
         };
-        let stops = self.options.on_failure == OnFailure::Stop || cause.stops();
-        if stops {
+        if self.options.on_failure == OnFailure::Stop || cause.stops() {
             return stopped(&mut self.guard, self.run, phase, cause).await;
         }
         let text = format!("the run failed ({cause}) and is rolled back");
@@ -250,7 +249,7 @@ pub(crate) async fn run_steps(
     listener: Listener<'_>,
 ) -> Result<(), EngineError> {
     let steps = journal::read_steps(guard.client(), run).await?;
-    let mut runner = Runner { guard, run, patience: place.patience, listener };
+    let mut runner = Runner::new(guard, run, place.patience, listener);
     for step in steps.iter().filter(|step| step.phase == phase && which(&step.id)) {
         runner.forward(step).await?;
     }

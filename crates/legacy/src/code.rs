@@ -44,13 +44,18 @@ pub(crate) async fn read(transaction: &Transaction<'_>, survey: &mut Survey) -> 
     let Ok(schema) = Ident::new(schema) else { return Ok(()) };
     let view = QualifiedName::new(schema, Ident::constant("pg_stat_statements"));
     let statements = sql!(
-        "SELECT s.query, sum(s.calls)::bigint FROM {} s JOIN pg_database d ON d.oid = s.dbid WHERE d.datname = current_database() AND s.query ~* {} GROUP BY 1 ORDER BY 1",
+        "SELECT s.query, sum(s.calls)::bigint, array_remove(array_agg(DISTINCT r.rolname::text), NULL) FROM {} s JOIN pg_database d ON d.oid = s.dbid LEFT JOIN pg_roles r ON r.oid = s.userid WHERE d.datname = current_database() AND s.query ~* {} GROUP BY 1 ORDER BY 1",
         view,
         Literal::text(r"^\s*copy\s")
     );
     let rows = transaction.query(statements.as_str(), &[]).await.map_err(SurveyError::during(what))?;
     let seen = |row: &Row| {
-        Ok(SeenStatement { text: row.try_get(0)?, calls: row.try_get(1).map(i64::unsigned_abs)? })
+        let logins: Vec<String> = row.try_get(2)?;
+        Ok(SeenStatement {
+            text: row.try_get(0)?,
+            logins: logins.into_iter().filter_map(|login| Ident::new(login).ok()).collect(),
+            calls: row.try_get(1).map(i64::unsigned_abs)?,
+        })
     };
     survey.seen = rows.iter().map(seen).collect::<Result<_, _>>().map_err(SurveyError::during(what))?;
     Ok(())

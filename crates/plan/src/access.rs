@@ -46,6 +46,12 @@ pub(crate) fn is_unfiltered(catalog: &Catalog, role: &Ident) -> bool {
         || catalog.roles.get(role).is_some_and(|role| role.superuser || role.bypass_rls)
 }
 
+/// Whether `role` has all that `owner` has, as itself or by membership: then the owner's exemption from row security is its
+/// own, too.
+pub(crate) fn acts_as(catalog: &Catalog, role: &Ident, owner: &Ident) -> bool {
+    inherited(catalog, role).contains(owner)
+}
+
 /// The roles whose privileges `role` has without SET ROLE, itself included.
 fn inherited(catalog: &Catalog, role: &Ident) -> BTreeSet<Ident> {
     let mut found = BTreeSet::from([role.clone()]);

@@ -3,12 +3,15 @@
 //!
 //! Views and rules are safe: the server spelt out their stars, and the columns of their natural joins, when they were made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use bastide_sql::QualifiedName;
+use bastide_sql::{Ident, QualifiedName};
 
 use crate::{
-    Code, ColumnOrigin, Config, Question, Refusal, Survey,
+    Code, ColumnOrigin, Config, Question, Refusal, SeenStatement, Survey,
     classify::{Classification, answer},
 };
 
@@ -88,6 +91,31 @@ fn copies<'a>(survey: &Survey, grows: &[&'a QualifiedName]) -> BTreeMap<&'a Qual
         }
     }
     copies
+}
+
+/// `COPY … FROM`, with or without columns, as the login was seen to run it: the three most frequent, shortened.
+pub(crate) fn loads(survey: &Survey, login: &Ident) -> Vec<String> {
+    let mut loads: Vec<&SeenStatement> = survey
+        .seen
+        .iter()
+        .filter(|seen| seen.logins.contains(login) && loads_rows(&words(&seen.text)))
+        .collect();
+    loads.sort_by_key(|seen| Reverse(seen.calls));
+    loads.iter().take(3).map(|seen| shortened(&seen.text)).collect()
+}
+
+/// `copy [schema .] table [(columns)] from …`; in `copy (query) to …` a FROM is inside the brackets.
+fn loads_rows(words: &[String]) -> bool {
+    let mut depth = 0_u32;
+    words.first().is_some_and(|word| word == "copy")
+        && words.iter().skip(1).any(|word| {
+            match word.as_str() {
+                "(" => depth += 1,
+                ")" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && word == "from"
+        })
 }
 
 /// Of `copy [schema .] table from …`.
@@ -238,5 +266,8 @@ mod tests {
         assert_eq!(table("copy orders from stdin with (format csv)"), Some("orders".to_owned()));
         assert_eq!(table("COPY orders (id) FROM STDIN"), None);
         assert_eq!(table("COPY orders TO STDOUT"), None);
+        let loads = |text: &str| loads_rows(&words(text));
+        assert!(loads("COPY orders FROM STDIN") && loads("copy public.orders (id, total) from '/tmp/x'"));
+        assert!(!loads("COPY orders TO STDOUT") && !loads("COPY (SELECT id FROM orders) TO STDOUT"));
     }
 }

@@ -77,6 +77,8 @@ pub struct Code {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenStatement {
     pub text: String,
+    /// Who ran it, of the roles that are still there.
+    pub logins: Vec<Ident>,
     pub calls: u64,
 }
 

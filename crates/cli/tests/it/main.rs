@@ -12,6 +12,7 @@ mod legacy;
 mod no_backup;
 mod real_databases;
 mod refused;
+mod replay;
 mod report;
 mod row_security;
 mod settled;

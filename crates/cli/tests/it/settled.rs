@@ -80,6 +80,7 @@ async fn migrated(db: &Database) -> Bastide {
         ("link:public.orders:orders_customer_id_fkey", "copy"),
         ("link:public.returns:returns_order_id_fkey", "move"),
         ("link:public.shipments:shipments_order_id_fkey", "hold_aside"),
+        ("login:seller", "no_copy"),
     ] {
         answer(&bastide, id, word);
     }

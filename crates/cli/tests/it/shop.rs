@@ -8,7 +8,7 @@ use crate::bastide::Bastide;
 
 const ROOT: [&str; 3] = ["--accept-defaults", "--tenant-root", "public.merchants"];
 
-async fn shop() -> (Server, Database) {
+pub(crate) async fn shop() -> (Server, Database) {
     let version = concat!(
         include_str!("../../../../fixtures/legacy/shop/schema.sql"),
         include_str!("../../../demo/src/fill.sql")

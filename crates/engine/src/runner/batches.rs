@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use bastide_plan::{Script, StepId};
-use tokio_postgres::{Statement, types::Type};
+use tokio_postgres::{Client, Statement, types::Type};
 
 use super::{BREATH, Runner, Try, patience::Tries};
 use crate::{
     EngineError, Event, ServerSaid, fault, journal,
     message::{self, Direction},
+    pressure::{self, Gauge},
 };
 
 /// Row locks last as long as the batch.
@@ -43,24 +44,17 @@ impl Runner<'_> {
             crate::watch::expected(self.guard.client(), self.run, script).await.map(i64::unsigned_abs);
         let (_, mut cursor) = journal::state_of(self.guard.client(), self.run, step).await.map_err(failed)?;
         let mut prepared: Option<Statement> = None;
+        let mut gauge = Gauge::new(self.patience.limits, script.locked.first());
         let (mut size, mut timeout) = (FIRST, Duration::from_secs(1));
         let mut done = 0_u64;
         loop {
+            self.relieve(step, &mut gauge).await;
             let begun = Instant::now();
             tries.begin();
-            match self
-                .batch(
-                    step,
-                    script,
-                    statement.as_str(),
-                    &mut prepared,
-                    cursor.as_deref(),
-                    size,
-                    timeout,
-                    direction,
-                )
-                .await
-            {
+            let batch = Batch { step, script, statement: statement.as_str(), size, timeout, direction };
+            let work = batch.send(self.guard.client(), &mut prepared, cursor.as_deref());
+            let (ended, given_way) = self.watcher.over(self.guard.target(), self.guard.backend(), work).await;
+            match ended {
                 Ok((next, rows)) => {
                     fault::point("after_batch", step.as_str());
                     tries.renew();
@@ -74,8 +68,14 @@ impl Runner<'_> {
                     tokio::time::sleep(BREATH.max(begun.elapsed() / 8).min(AIM)).await;
                 }
                 Err(error) => {
-                    let Try::SteppedBack(said) = self.failed(step, ServerSaid::from(error)).await? else {
-                        continue;
+                    let said = match self.failed(step, ServerSaid::from(error), given_way).await? {
+                        Try::Arrived => continue,
+                        Try::GaveWay(to) => {
+                            size = (size / 2).max(FEWEST);
+                            self.let_pass(step, tries, to).await?;
+                            continue;
+                        }
+                        Try::SteppedBack(said) => said,
                     };
                     if said.timed_out() && size == FEWEST && timeout < SLOWEST {
                         timeout *= 2;
@@ -97,32 +97,64 @@ impl Runner<'_> {
             }
         }
     }
+}
 
-    #[expect(clippy::too_many_arguments, reason = "one batch, spelled out; it has one caller")]
-    async fn batch(
-        &mut self,
-        step: &StepId,
-        script: &Script,
-        statement: &str,
+impl Runner<'_> {
+    /// Between two batches, as long as the database is under pressure; nothing of ours is open meanwhile.
+    async fn relieve(&mut self, step: &StepId, gauge: &mut Gauge) {
+        let mut why = gauge.look(self.guard.client(), step).await;
+        let mut times = 0;
+        while !why.is_empty() {
+            let pause = pressure::pause(times);
+            self.note(step, Some(&format!("paused: {}", why.join("; ")))).await;
+            (self.listener)(&Event::Paused { step: step.clone(), pause, why });
+            tokio::time::sleep(pause).await;
+            times += 1;
+            why = gauge.look_now(self.guard.client(), step).await;
+        }
+        if times > 0 {
+            self.note(step, None).await;
+        }
+    }
+
+    /// For `rls status`, which shows it as the reason why the step does not get on.
+    async fn note(&self, step: &StepId, text: Option<&str>) {
+        if let Err(error) = journal::noted(self.guard.client(), self.run, step, text).await {
+            tracing::debug!(%step, %error, "why the step pauses was not written down");
+        }
+    }
+}
+
+/// One batch: its own transaction, its cursor with it.
+struct Batch<'a> {
+    step: &'a StepId,
+    script: &'a Script,
+    statement: &'a str,
+    size: i64,
+    timeout: Duration,
+    direction: Direction,
+}
+
+impl Batch<'_> {
+    /// The next cursor, and how many rows it changed.
+    async fn send(
+        &self,
+        client: &Client,
         prepared: &mut Option<Statement>,
         cursor: Option<&str>,
-        size: i64,
-        timeout: Duration,
-        direction: Direction,
     ) -> Result<(Option<String>, i64), tokio_postgres::Error> {
-        let client = self.guard.client();
-        client.batch_execute(&message::text(&message::batch_opening(script, timeout))).await?;
+        client.batch_execute(&message::text(&message::batch_opening(self.script, self.timeout))).await?;
         // After the opening: the settings it begins with decide which of the table's rules rewrite the statement.
         let ready = match prepared {
             Some(ready) => ready.clone(),
-            None => {
-                prepared.insert(client.prepare_typed(statement, &[Type::TEXT, Type::INT8]).await?).clone()
-            }
+            None => prepared
+                .insert(client.prepare_typed(self.statement, &[Type::TEXT, Type::INT8]).await?)
+                .clone(),
         };
-        let row = client.query_one(&ready, &[&cursor, &size]).await?;
+        let row = client.query_one(&ready, &[&cursor, &self.size]).await?;
         let (next, rows): (Option<String>, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
         let rows = rows.unwrap_or(0);
-        let closing = message::batch_closing(step, next.as_deref(), rows, direction);
+        let closing = message::batch_closing(self.step, next.as_deref(), rows, self.direction);
         client.batch_execute(&message::text(&closing)).await?;
         Ok((next, rows))
     }

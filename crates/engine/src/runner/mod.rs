@@ -5,6 +5,7 @@ mod batches;
 mod patience;
 #[cfg(test)]
 mod tests;
+mod yielding;
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use bastide_sql::Sql;
 pub use patience::Patience;
 use patience::Tries;
 use uuid::Uuid;
+use yielding::Watcher;
 
 use crate::{
     EngineError, Event, Listener, MigrationGuard, ServerSaid, StepRecord, StepState,
@@ -26,6 +28,7 @@ pub(crate) struct Runner<'a> {
     pub(crate) run: Uuid,
     pub(crate) patience: Patience,
     pub(crate) listener: Listener<'a>,
+    watcher: Watcher,
 }
 
 /// How one try ended that is no error of the step's.
@@ -33,9 +36,20 @@ enum Try {
     Arrived,
     /// The server refused for now, or the connection broke.
     SteppedBack(ServerSaid),
+    /// Cancelled for somebody who waited for us.
+    GaveWay(String),
 }
 
-impl Runner<'_> {
+impl<'a> Runner<'a> {
+    pub(crate) fn new(
+        guard: &'a mut MigrationGuard,
+        run: Uuid,
+        patience: Patience,
+        listener: Listener<'a>,
+    ) -> Self {
+        Self { guard, run, patience, listener, watcher: Watcher::default() }
+    }
+
     /// Brings a step to `done`; a step that is done already is left alone.
     ///
     /// # Errors
@@ -168,8 +182,9 @@ impl Runner<'_> {
                 Mode::Nothing => vec![message::arrived(step, direction)],
                 _ => message::short(script, step, direction, tries.statement_timeout()),
             };
-            match self.send(step, &message, tries).await? {
+            match self.send(step, script, &message, tries).await? {
                 Try::Arrived => return Ok(()),
+                Try::GaveWay(to) => self.let_pass(step, tries, to).await?,
                 Try::SteppedBack(said) => {
                     if self.wait_and_look(step, script, direction, tries, &said).await? {
                         return Ok(());
@@ -188,42 +203,62 @@ impl Runner<'_> {
         tries: &mut Tries,
     ) -> Result<(), EngineError> {
         'again: loop {
-            let mut sent = self.send(step, &message::autocommit_settings(script), tries).await?;
+            let mut sent = self.send(step, script, &message::autocommit_settings(script), tries).await?;
             for statement in &script.statements {
                 if matches!(sent, Try::Arrived) {
-                    sent = self.send(step, std::slice::from_ref(statement), tries).await?;
+                    sent = self.send(step, script, std::slice::from_ref(statement), tries).await?;
                     fault::point("after_statement", step.as_str());
                 }
             }
             if matches!(sent, Try::Arrived) {
-                sent = self.send(step, &[message::arrived(step, direction)], tries).await?;
+                sent = self.send(step, script, &[message::arrived(step, direction)], tries).await?;
             }
-            if let Try::SteppedBack(said) = sent {
-                if self.wait_and_look(step, script, direction, tries, &said).await? {
-                    break 'again;
+            match sent {
+                Try::Arrived => break 'again,
+                Try::GaveWay(to) => self.let_pass(step, tries, to).await?,
+                Try::SteppedBack(said) => {
+                    if self.wait_and_look(step, script, direction, tries, &said).await? {
+                        break 'again;
+                    }
                 }
-                continue 'again;
             }
-            break 'again;
         }
         self.guard.settle().await
     }
 
-    async fn send(&mut self, step: &StepId, message: &[Sql], tries: &mut Tries) -> Result<Try, EngineError> {
+    async fn send(
+        &mut self,
+        step: &StepId,
+        script: &Script,
+        message: &[Sql],
+        tries: &mut Tries,
+    ) -> Result<Try, EngineError> {
         // A single statement goes as it is: CONCURRENTLY refuses to run in a message of several.
         let text = match message {
             [only] => only.as_str().to_owned(),
             several => message::text(several),
         };
         tries.begin();
-        match self.guard.client().batch_execute(&text).await {
+        let work = self.guard.client().batch_execute(&text);
+        // A short transaction has time-outs that are shorter than a look.
+        let (done, given_way) = if matches!(script.mode, Mode::Transaction | Mode::Nothing) {
+            (work.await, None)
+        } else {
+            self.watcher.over(self.guard.target(), self.guard.backend(), work).await
+        };
+        match done {
             Ok(()) => Ok(Try::Arrived),
-            Err(error) => self.failed(step, error.into()).await,
+            Err(error) => self.failed(step, error.into(), given_way).await,
         }
     }
 
     /// Sorts a refusal: for now, or for good. Leaves no failed transaction behind.
-    async fn failed(&mut self, step: &StepId, said: ServerSaid) -> Result<Try, EngineError> {
+    async fn failed(
+        &mut self,
+        step: &StepId,
+        said: ServerSaid,
+        given_way: Option<String>,
+    ) -> Result<Try, EngineError> {
         if said.lost() {
             return Ok(Try::SteppedBack(said));
         }
@@ -233,11 +268,22 @@ impl Runner<'_> {
                 return Ok(Try::SteppedBack(error));
             }
         }
-        if said.passes() {
-            Ok(Try::SteppedBack(said))
-        } else {
-            Err(EngineError::Step { step: step.clone(), said })
+        match given_way {
+            Some(to) if said.timed_out() => Ok(Try::GaveWay(to)),
+            _ if said.passes() => Ok(Try::SteppedBack(said)),
+            _ => Err(EngineError::Step { step: step.clone(), said }),
         }
+    }
+
+    /// Leaves the way free for a while, longer each time.
+    async fn let_pass(&mut self, step: &StepId, tries: &mut Tries, to: String) -> Result<(), EngineError> {
+        let (pause, times) = (tries.gave_way(), tries.times_given_way());
+        let Some(pause) = pause else {
+            return Err(EngineError::GaveWay { step: step.clone(), times, to });
+        };
+        (self.listener)(&Event::GaveWay { step: step.clone(), to, times });
+        tokio::time::sleep(pause).await;
+        Ok(())
     }
 
     /// Before the next try: waits a little, or reconnects. True when the journal says that the step had arrived.

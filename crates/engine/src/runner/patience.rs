@@ -2,18 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{ServerSaid, fault, message::SHORT};
+use crate::{Limits, ServerSaid, fault, message::SHORT};
 
-/// When to give up on a lock. Many short tries rather than one long: whoever queues behind us waits as long as we do.
+/// When to give up on a lock, and when to leave the database alone. Many short tries rather than one long: whoever queues behind us waits as long as we do.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     pub tries: u32,
     pub total: Duration,
+    pub limits: Limits,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        fault::patience(Self { tries: 200, total: Duration::from_secs(60) })
+        fault::patience(Self { tries: 200, total: Duration::from_secs(60), limits: Limits::default() })
     }
 }
 
@@ -23,6 +24,11 @@ const LAST_TIMEOUT: Duration = Duration::from_secs(2);
 /// A statement that ran out of time is too much work rather than unlucky: it is tried a few times only.
 const TIMEOUTS: u32 = 6;
 
+/// A step that scans for long may have to give way a few times until it finds a quiet while; for some three minutes.
+const WAYS_GIVEN: u32 = 20;
+const FIRST_WAY: Duration = Duration::from_millis(100);
+const LAST_WAY: Duration = Duration::from_secs(12);
+
 pub(super) struct Tries {
     patience: Patience,
     begun: Instant,
@@ -30,6 +36,7 @@ pub(super) struct Tries {
     failed: u32,
     all_failed: u32,
     timeouts: u32,
+    given_way: u32,
     waited: Duration,
     statement_timeout: Duration,
     pub(super) blockers: Vec<String>,
@@ -45,6 +52,7 @@ impl Tries {
             failed: 0,
             all_failed: 0,
             timeouts: 0,
+            given_way: 0,
             waited: Duration::ZERO,
             statement_timeout: SHORT,
             blockers: Vec::new(),
@@ -60,6 +68,7 @@ impl Tries {
         self.begun = Instant::now();
         self.failed = 0;
         self.timeouts = 0;
+        self.given_way = 0;
     }
 
     /// Every try of the whole step, the one under way included.
@@ -87,6 +96,24 @@ impl Tries {
     /// Looking up the holders of a lock is not free either: at first, and then now and again.
     pub(super) fn asks_who(&self) -> bool {
         self.failed.is_multiple_of(10) || self.failed + 1 >= self.patience.tries || self.blockers.is_empty()
+    }
+
+    pub(super) fn times_given_way(&self) -> u32 {
+        self.given_way
+    }
+
+    /// Counts a try that was cancelled for somebody else; how long to leave the way free, or `None` when that was the last.
+    /// The time spent in it is no waiting of ours, so the patience for locks begins anew.
+    pub(super) fn gave_way(&mut self) -> Option<Duration> {
+        self.given_way += 1;
+        self.all_failed += 1;
+        self.begun = Instant::now();
+        if self.given_way >= WAYS_GIVEN {
+            return None;
+        }
+        let pause = FIRST_WAY.saturating_mul(1 << (self.given_way - 1).min(7)).min(LAST_WAY);
+        self.waited += pause;
+        Some(pause)
     }
 
     /// Counts a failed try; how long to pause before the next, or `None` when there is to be none.
@@ -121,6 +148,21 @@ fn pause(failed: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_way_is_left_free_for_longer_each_time_and_not_for_ever() {
+        let mut tries = Tries::new(Patience::default());
+        let pauses: Vec<Duration> = std::iter::from_fn(|| tries.gave_way()).collect();
+        assert_eq!(pauses.len(), 19);
+        assert!(pauses.is_sorted(), "{pauses:?}");
+        assert_eq!((pauses[0], pauses[18]), (Duration::from_millis(100), Duration::from_secs(12)));
+        tries.renew();
+        assert_eq!(
+            tries.gave_way(),
+            Some(Duration::from_millis(100)),
+            "the next batch has all its tries again"
+        );
+    }
 
     #[test]
     fn pauses_grow_and_stay_below_half_a_second() {

@@ -1,5 +1,7 @@
 //! Each mode against a real server, with somebody else's locks in the way, and with the connection cut.
 
+mod deference;
+
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -36,7 +38,7 @@ impl Scene {
         let plan = empty_plan(&mut guard).await;
         let run = Uuid::now_v7();
         bootstrap::begin(&mut guard, run, &plan, &BackupChoice::List).await.unwrap();
-        let patience = Patience { tries: 40, total: Duration::from_secs(20) };
+        let patience = Patience { tries: 40, total: Duration::from_secs(20), ..Patience::default() };
         Self { server: Some(server), db, guard, run, patience, events: Arc::default() }
     }
 
@@ -55,8 +57,7 @@ impl Scene {
         let step = journal::read_steps(self.guard.client(), self.run).await.unwrap().remove(0);
         let events = self.events.clone();
         let listener = move |event: &Event| events.lock().unwrap().push(event.clone());
-        let mut runner =
-            Runner { guard: &mut self.guard, run: self.run, patience: self.patience, listener: &listener };
+        let mut runner = Runner::new(&mut self.guard, self.run, self.patience, &listener);
         if forward { runner.forward(&step).await } else { runner.undo(&step).await }
     }
 
@@ -173,7 +174,7 @@ async fn somebodys_lock_is_waited_for_named_and_outlived() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_that_is_never_had_stops_with_the_blockers_name() {
     let mut scene = Scene::new().await;
-    scene.patience = Patience { tries: 4, total: Duration::from_secs(20) };
+    scene.patience = Patience { tries: 4, total: Duration::from_secs(20), ..Patience::default() };
     scene.journalled("add", &add_column(), &drop_column()).await;
     let other = scene.db.client().await;
     other

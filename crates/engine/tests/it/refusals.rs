@@ -72,7 +72,7 @@ async fn told_to_stop_it_stops_and_resumes_when_the_cause_is_gone() {
 async fn somebodys_lock_stops_the_run_without_undoing_it() {
     let scene = Scene::new().await;
     let mut options = scene.options().await;
-    options.place.patience = Patience { tries: 3, total: Duration::from_secs(5) };
+    options.place.patience = Patience { tries: 3, total: Duration::from_secs(5), ..Patience::default() };
     let other = scene.db.client().await;
     other
         .batch_execute(

@@ -8,7 +8,7 @@ use bastide_sql::QualifiedName;
 use super::{
     KEEPER, LEGACY_POLICY, Planning, assignment, is_ours,
     keys::{self, Fate, Successor, Uniqueness},
-    not_null,
+    loading, not_null,
 };
 use crate::{
     ColumnOrigin, Phase, Refusal, Settlement, Step, access,
@@ -48,6 +48,7 @@ pub(super) fn plan(planning: &mut Planning<'_>) -> Result<(), Refusal> {
     own_materialised_views(planning);
     set_defaults(planning);
     close_tables(planning);
+    loading::end(planning, PHASE);
     let keepers = keepers(planning);
     for (at, keeper) in keepers.iter().enumerate() {
         let still_read = keepers[at + 1..].iter().flat_map(KeepLegacyWrites::reads).collect();
@@ -223,7 +224,10 @@ fn own_materialised_views(planning: &mut Planning<'_>) {
         .catalog
         .views
         .values()
-        .filter(|view| view.materialised && !access::is_unfiltered(&planning.catalog, &view.owner))
+        .filter(|view| {
+            let unfiltered = access::is_unfiltered(&planning.catalog, &view.owner);
+            view.materialised && (!unfiltered || loading::is_lent(planning, &view.owner))
+        })
         .map(|view| (view.name.clone(), view.owner.clone(), tables_read(planning, &view.name)))
         .filter(|(_, _, reads)| reads.iter().any(|table| planning.is_scoped(table)))
         .collect();

@@ -7,6 +7,7 @@ mod assignment;
 mod cutover;
 mod global_keys;
 mod keys;
+mod loading;
 mod not_null;
 mod optimisation;
 mod policies;

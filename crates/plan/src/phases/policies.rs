@@ -8,7 +8,7 @@ use bastide_sql::{Ident, QualifiedName};
 use super::{
     Planning, global_keys, is_ours,
     keys::{self, Fate, Uniqueness},
-    row_security, views,
+    loading, row_security, views,
 };
 use crate::{
     Class, Phase, Refusal, Step, access,
@@ -26,6 +26,7 @@ pub(super) fn plan(planning: &mut Planning<'_>) -> Result<(), Refusal> {
         planning.emit(PHASE, Step::CreateAppRole(CreateAppRole { role, database }));
     }
     add_keys(planning)?;
+    loading::plan(planning, PHASE)?;
     protect_tables(planning)?;
     let views = views::plan(planning, PHASE);
     restrict_functions(planning);

@@ -69,6 +69,8 @@ steps! {
     create_context::CreateContext,
     /// The application's login.
     create_app_role::CreateAppRole,
+    /// BYPASSRLS for a legacy login that does what no policy allows, until cutover.
+    lend_bypass::LendBypass,
     /// A new table whose rows are the tenants.
     create_tenant_root::CreateTenantRoot,
     /// A row of the root: quarantine, or the one tenant of a new root.
@@ -120,10 +122,13 @@ steps! {
     own_materialised_view::OwnMaterialisedView,
     /// The legacy login's unfiltered access ends, and the owner's with it (FORCE).
     close_table::CloseTable,
+    /// The BYPASSRLS of [`LendBypass`] goes.
+    end_bypass::EndBypass,
     /// The trigger of [`KeepLegacyWrites`] goes.
     release_legacy_writes::ReleaseLegacyWrites,
 }
 
+pub use add_tenant::HELD_BY_ROLLBACK;
 pub use drop_legacy_key::LegacyKey;
 pub use grant_app::{ColumnGrant, GrantObject};
 pub use keep_legacy_writes::TenantSource;
