@@ -132,3 +132,41 @@ fn nobody_has_to_read_on() {
         assert_eq!(command.status().unwrap().code(), Some(code), "{arguments:?}");
     }
 }
+
+/// Every edit is told from what was reviewed, by its line, before anything changes.
+#[tokio::test]
+async fn a_plan_edited_into_nonsense_is_refused_by_the_line() {
+    let server = server().await;
+    let db = server.database("shop").await;
+    db.execute(ROOTED).await;
+    let bastide = Bastide::on(db.url());
+    bastide.run(&PLAN).expect(0);
+    let dump = db.schema_dump().await;
+    let file = bastide.path().join("plan.toml");
+    let plan = std::fs::read_to_string(&file).unwrap();
+    let migrate = ["rls", "migrate", "--yes", "--plan", file.to_str().unwrap()];
+    let refused = |from: &str, to: &str, words: &[&str]| {
+        assert!(plan.contains(from), "{from:?} is missing in: {plan}");
+        std::fs::write(&file, plan.replacen(from, to, 1)).unwrap();
+        says(&bastide, &migrate, 2, words);
+    };
+    let note = "name = \"public.note\"";
+    refused(note, "name = \"public.nope\"", &["line", "no table public.nope", "rls plan"]);
+    refused(note, "name = \"public.tenant\"", &["line", "public.tenant is decided twice"]);
+    refused("class = \"scoped\"", "class = \"shared\"", &["line", "is shared by", "put the line back"]);
+    refused("[[step]]", "[[step]]\nid = \"x\"\n[[step]]", &["written with", "rls plan"]);
+    refused("close_table:public.note", "close_table:public.nose", &["close_table:public.note", "rls plan"]);
+    refused("tenant_root = \"public.tenant\"", "tenant_root = \"public.note\"", &["public.note"]);
+    let half = &plan[..plan.len() / 2];
+    refused(&plan, half, &["cut short", "rls plan"]);
+    // Planning again would lose what was answered: it says so rather than writing over it.
+    says(&bastide, &PLAN, 2, &["plan.toml was kept", "remove it"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), half);
+    refused(&plan, "", &["plan.toml"]);
+    // References declared in a circle are no nonsense; one that leads from a row to itself is.
+    let circle = "[config.declared]\n[[config.declared.reference]]\ntable = \"public.note\"\ncolumns = [\"id\"]\nreferences = \"public.note\"\nreferenced_columns = [\"id\"]\n\n[root]";
+    refused("[root]", circle, &["public.note would reference itself"]);
+    assert_eq!(db.schema_dump().await, dump);
+    std::fs::write(&file, &plan).unwrap();
+    bastide.run(&migrate).expect(0);
+}

@@ -65,6 +65,12 @@ fn one_reference(catalog: &Catalog, reference: &DeclaredReference) -> Result<(),
         let listed = theirs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         return Err(format!("({listed}) of {} is no unique key, so it does not name one row", parent.name));
     }
+    if child.name == parent.name && ours.iter().zip(theirs).all(|(our, their)| our == their) {
+        return Err(format!(
+            "each row of {} would reference itself, which says nothing of whose it is",
+            parent.name
+        ));
+    }
     Ok(())
 }
 

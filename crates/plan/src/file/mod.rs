@@ -9,7 +9,10 @@ mod read;
 mod tests;
 mod write;
 
+use std::fmt;
+
 use bastide_catalog::Fingerprint;
+use bastide_sql::{Ident, QualifiedName};
 
 pub(crate) use self::write::quoted;
 pub use self::{read::read_plan, write::write_plan};
@@ -25,6 +28,7 @@ pub struct PlanFile {
     /// The answers in the file included: planning with this gives the plan again.
     pub config: Config,
     pub answers: Vec<Answer>,
+    pub tables: Vec<DecidedTable>,
     pub steps: Vec<StepId>,
 }
 
@@ -37,11 +41,36 @@ pub struct Answer {
     pub answer: String,
 }
 
+/// As the file says it; the plan derived again must say the same, or somebody took the file for the place to decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecidedTable {
+    /// Where it stands in the file, from 1.
+    pub line: usize,
+    pub name: QualifiedName,
+    pub class: String,
+    pub tenant_column: Option<Ident>,
+    pub column_origin: Option<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
     #[error("line {line}: {message}")]
     Malformed { line: usize, message: String },
+
+    #[error(
+        "the plan ends in line {line}, before its [end]: it was cut short; write it again with `bastide rls plan -o FILE`"
+    )]
+    CutShort { line: usize },
+
+    #[error("line {line}: there is no table {table} in this database; run `bastide rls plan -o FILE` again")]
+    UnknownTable { line: usize, table: QualifiedName },
+
+    #[error(
+        "line {line}: {table} is {written} in the file, and {derived} by its answers and [config]: a table is decided by the \
+         answer to its question, or by --exclude-table, not here; put the line back, and plan again"
+    )]
+    Table { line: usize, table: QualifiedName, written: String, derived: String },
 
     #[error(
         "the plan has format {found}, this Bastide reads up to {}; use the version that wrote it, or plan again with \
@@ -75,6 +104,16 @@ pub enum FileError {
 }
 
 impl PlanFile {
+    /// Tables that `plan`, made again, decides otherwise than this file, which somebody may have edited: in words.
+    #[must_use]
+    pub fn tables_decided_otherwise(&self, plan: &Plan) -> Vec<String> {
+        let changed = self.tables.iter().filter_map(|written| {
+            let now = written.in_plan(plan)?;
+            (now != *written).then(|| format!("{} was {written} in the file, and is {now} now", written.name))
+        });
+        changed.collect()
+    }
+
     /// Whether `plan`, derived again with [`Self::config`], is the plan that was reviewed.
     ///
     /// # Errors
@@ -111,7 +150,43 @@ impl PlanFile {
             let extra = self.steps.iter().filter(|id| !derived.contains(id)).cloned().collect();
             return Err(FileError::StepsDiffer { missing, extra });
         }
+        // Steps first: who has answered and not planned again is told that, and not of each table it changes.
+        for written in &self.tables {
+            let (line, table) = (written.line, written.name.clone());
+            let derived =
+                written.in_plan(plan).ok_or(FileError::UnknownTable { line, table: table.clone() })?;
+            if derived != *written {
+                let (written, derived) = (written.to_string(), derived.to_string());
+                return Err(FileError::Table { line, table, written, derived });
+            }
+        }
         Ok(())
+    }
+}
+
+impl DecidedTable {
+    /// What the plan decides of the same table.
+    fn in_plan(&self, plan: &Plan) -> Option<Self> {
+        let decision = plan.tables.get(&self.name)?;
+        let column = decision.tenant_column.as_ref();
+        Some(Self {
+            line: self.line,
+            name: self.name.clone(),
+            class: decision.class.to_string(),
+            tenant_column: column.map(|column| column.name.clone()),
+            column_origin: column.map(|column| write::origin(column.origin).to_owned()),
+        })
+    }
+}
+
+impl fmt::Display for DecidedTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.class)?;
+        match (&self.tenant_column, &self.column_origin) {
+            (Some(column), Some(origin)) => write!(f, " by {column} ({origin})"),
+            (Some(column), None) => write!(f, " by {column}"),
+            (None, _) => Ok(()),
+        }
     }
 }
 

@@ -7,16 +7,22 @@ use bastide_sql::{Ident, QualifiedName};
 use serde::{Deserialize, de::IgnoredAny};
 use toml::Spanned;
 
-use super::{Answer, FileError, PlanFile};
+use super::{Answer, DecidedTable, FileError, PlanFile, write::END};
 use crate::{Config, Database, Declarations, PLAN_FORMAT, RootChoice, StepId};
 
 /// # Errors
 /// When the text is no plan, or an answer is none of its question's choices; each names the line.
 pub fn read_plan(text: &str) -> Result<PlanFile, FileError> {
     let at = |offset| line_of(text, offset);
-    let malformed = |error: &toml::de::Error| FileError::Malformed {
-        line: error.span().map_or(1, |span| at(span.start)),
-        message: error.message().to_owned(),
+    let malformed = |error: &toml::de::Error| {
+        // A file that was cut short is wrong where it ends, or in nothing but what it lacks.
+        if text.lines().any(|line| line.starts_with("bastide = ")) && !text.lines().any(|line| line == END) {
+            return FileError::CutShort { line: text.lines().count() };
+        }
+        FileError::Malformed {
+            line: error.span().map_or(1, |span| at(span.start)),
+            message: error.message().to_owned(),
+        }
     };
     // The format first: a newer one may hold what we would call malformed.
     let Header { format } = toml::from_str(text).map_err(|error| malformed(&error))?;
@@ -24,6 +30,18 @@ pub fn read_plan(text: &str) -> Result<PlanFile, FileError> {
         return Err(FileError::Format { found: format });
     }
     let file: File = toml::from_str(text).map_err(|error| malformed(&error))?;
+    if (file.end.tables, file.end.steps) != (file.table.len(), file.step.len()) {
+        let line = text.lines().position(|line| line == END).map_or(1, |at| at + 1);
+        let message = format!(
+            "the file was written with {} tables and {} steps, and has {} and {}; write it again with `bastide rls plan -o FILE`",
+            file.end.tables,
+            file.end.steps,
+            file.table.len(),
+            file.step.len()
+        );
+        return Err(FileError::Malformed { line, message });
+    }
+    let tables = tables(file.table, at)?;
     let answers = answers(&file.question, at)?;
     let root = match (file.config.tenant_root, file.config.new_tenant_root) {
         (Some(table), None) => RootChoice::Existing(table),
@@ -48,6 +66,7 @@ pub fn read_plan(text: &str) -> Result<PlanFile, FileError> {
             answers: answers.iter().map(|given| (given.question.clone(), given.answer.clone())).collect(),
         },
         answers,
+        tables,
         steps: file.step.into_iter().map(|step| step.id).collect(),
     })
 }
@@ -78,6 +97,22 @@ fn answers(questions: &[Question], at: impl Fn(usize) -> usize) -> Result<Vec<An
     Ok(answers)
 }
 
+fn tables(tables: Vec<Table>, at: impl Fn(usize) -> usize) -> Result<Vec<DecidedTable>, FileError> {
+    let mut seen: BTreeMap<QualifiedName, usize> = BTreeMap::new();
+    let mut decided = Vec::new();
+    for table in tables {
+        let (line, name) = (at(table.name.span().start), table.name.into_inner());
+        if let Some(first) = seen.insert(name.clone(), line) {
+            let message =
+                format!("the table {name} is decided twice, in line {first} and here; leave one of them");
+            return Err(FileError::Malformed { line, message });
+        }
+        let Table { class, tenant_column, column_origin, .. } = table;
+        decided.push(DecidedTable { line, name, class, tenant_column, column_origin });
+    }
+    Ok(decided)
+}
+
 fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
@@ -101,13 +136,31 @@ struct File {
     _root: IgnoredAny,
     #[serde(rename = "quarantine", default)]
     _quarantine: Option<IgnoredAny>,
-    #[serde(rename = "table", default)]
-    _table: Option<IgnoredAny>,
+    #[serde(default)]
+    table: Vec<Table>,
     #[serde(rename = "link", default)]
     _link: Option<IgnoredAny>,
     #[serde(default)]
     step: Vec<Step>,
     fingerprint: Fingerprint,
+    end: End,
+}
+
+/// The last of the file: whoever reads this knows that nothing is cut off.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct End {
+    tables: usize,
+    steps: usize,
+}
+
+/// What it says of rows may be out of date, and is passed over.
+#[derive(Deserialize)]
+struct Table {
+    name: Spanned<QualifiedName>,
+    class: String,
+    tenant_column: Option<Ident>,
+    column_origin: Option<String>,
 }
 
 #[derive(Deserialize)]

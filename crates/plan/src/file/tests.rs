@@ -129,10 +129,57 @@ fn mistakes_are_named_by_their_line() {
     insta::assert_snapshot!(error(&text.replace("tenant_root = \"public.merchants\"", "tenant_root = \"merchants\"")), @"line 30: `merchants` does not name a schema; write it as `schema.name`, for example `public.merchants`");
     insta::assert_snapshot!(error(&text.replace("\ntenant_root", "\nnew_tenant_root = \"public.x\"\ntenant_root")), @"line 29: [config] takes exactly one of tenant_root and new_tenant_root");
 
+    insta::assert_snapshot!(error(&text.replace("\n[end]\ntables = 4", "\n[end]\ntables = 5")), @"line 322: the file was written with 5 tables and 48 steps, and has 4 and 48; write it again with `bastide rls plan -o FILE`");
+    let twice = text.replacen("name = \"public.orders\"", "name = \"public.merchants\"", 1);
+    insta::assert_snapshot!(error(&twice), @"line 61: the table public.merchants is decided twice, in line 54 and here; leave one of them");
+
     let renamed = text
         .replace("class:public.products", "class:public.product")
         .replace("answer = \"\"", "answer = \"shared\"");
     let file = read_plan(&renamed).unwrap();
     let again = derived(&catalog, &file.config);
     assert!(matches!(file.check(&again), Err(FileError::UnknownQuestion { .. })));
+}
+
+/// The tables are there to be read; who edits them believes that it does something.
+#[test]
+fn a_table_that_was_edited_is_named() {
+    let (catalog, plan) = open();
+    let text = write_plan(&plan);
+    let edited = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from:?} is missing in: {text}");
+        let file = read_plan(&text.replacen(from, to, 1)).unwrap();
+        let again = derived(&catalog, &file.config);
+        file.check(&again).unwrap_err().to_string()
+    };
+    insta::assert_snapshot!(edited("name = \"public.orders\"\nclass = \"scoped\"", "name = \"public.orders\"\nclass = \"shared\""), @"line 61: public.orders is shared by tenant_id (added) in the file, and scoped by tenant_id (added) by its answers and [config]: a table is decided by the answer to its question, or by --exclude-table, not here; put the line back, and plan again");
+    insta::assert_snapshot!(edited("name = \"public.orders\"", "name = \"public.ordres\""), @"line 61: there is no table public.ordres in this database; run `bastide rls plan -o FILE` again");
+    insta::assert_snapshot!(edited("tenant_column = \"tenant_id\"", "tenant_column = \"tennant_id\""), @"line 61: public.orders is scoped by tennant_id (added) in the file, and scoped by tenant_id (added) by its answers and [config]: a table is decided by the answer to its question, or by --exclude-table, not here; put the line back, and plan again");
+    // The first two steps change places.
+    let steps: Vec<&str> = text.split("\n[[step]]\n").collect();
+    let swapped = text.replacen(
+        &[steps[1], "[[step]]", steps[2]].join("\n"),
+        &[steps[2], "[[step]]", steps[1]].join("\n"),
+        1,
+    );
+    let file = read_plan(&swapped).unwrap();
+    insta::assert_snapshot!(file.check(&derived(&catalog, &file.config)).unwrap_err().to_string(), @"the steps in the file are not those its answers lead to, or stand in another order; run `bastide rls plan -o FILE` again and review it");
+}
+
+#[test]
+fn a_file_that_was_cut_short_is_never_read_as_a_whole_one() {
+    let (_, plan) = open();
+    let text = write_plan(&plan);
+    let whole = read_plan(&text).unwrap();
+    for (end, _) in text.char_indices().step_by(3) {
+        match read_plan(&text[..end]) {
+            Err(FileError::CutShort { .. }) => assert!(text[..end].contains("\nbastide = ")),
+            // Before there is anything to know it by, or in the very last lines.
+            Err(_) => assert!(!text[..end].contains("[database]") || text[..end].contains("\n[end]")),
+            Ok(read) => {
+                assert!(read == whole && text[end..].trim().is_empty(), "cut off: {:?}", &text[end..])
+            }
+        }
+    }
+    insta::assert_snapshot!(error(&text[..text.len() / 2]), @"the plan ends in line 175, before its [end]: it was cut short; write it again with `bastide rls plan -o FILE`");
 }

@@ -7,6 +7,9 @@ use crate::{
     TableSurvey,
 };
 
+/// A file without it was cut short.
+pub(super) const END: &str = "[end]";
+
 /// The whole file.
 #[must_use]
 pub fn write_plan(plan: &Plan) -> String {
@@ -28,6 +31,9 @@ pub fn write_plan(plan: &Plan) -> String {
         write_step(&mut out, step);
     }
     write_fingerprint(&mut out, plan);
+    out.section(END);
+    out.number("tables", plan.tables.len());
+    out.number("steps", plan.steps.len());
     out.text
 }
 
@@ -145,14 +151,7 @@ fn write_table(out: &mut Toml, decision: &TableDecision) {
     out.text("because", &decision.because);
     if let Some(column) = &decision.tenant_column {
         out.text("tenant_column", column.name.as_str());
-        out.text(
-            "column_origin",
-            match column.origin {
-                ColumnOrigin::RootKey => "root_key",
-                ColumnOrigin::Reused => "reused",
-                ColumnOrigin::Added => "added",
-            },
-        );
+        out.text("column_origin", origin(column.origin));
     }
     let Some(TableSurvey { rows, had_tenant, inferred, conflicting, unreachable }) = &decision.survey else {
         return;
@@ -166,6 +165,14 @@ fn write_table(out: &mut Toml, decision: &TableDecision) {
     }
     out.number("conflicting", conflicting);
     out.number("unreachable", unreachable);
+}
+
+pub(super) fn origin(origin: ColumnOrigin) -> &'static str {
+    match origin {
+        ColumnOrigin::RootKey => "root_key",
+        ColumnOrigin::Reused => "reused",
+        ColumnOrigin::Added => "added",
+    }
 }
 
 fn write_link(out: &mut Toml, link: &LinkSurvey) {

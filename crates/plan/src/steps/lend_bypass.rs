@@ -110,7 +110,7 @@ mod tests {
         let schema = "CREATE TABLE orders (id int, tenant_id int); GRANT ALL ON orders TO legacy; ALTER ROLE legacy PASSWORD 'legacy'";
         let mut trial = Trial::of("integer", schema).await;
         trial.forward(&Step::ProtectTable(ProtectTable {
-            enabled: true,
+            enabled: false,
             table: name("public.orders"),
             column: ident("tenant_id"),
             type_name: sql!("integer"),

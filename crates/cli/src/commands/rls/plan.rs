@@ -1,9 +1,9 @@
 //! `bastide rls plan`: inspect, analyse, write the plan for review. Changes nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use bastide_plan::{Plan, read_plan, write_plan};
+use bastide_plan::{Plan, PlanFile, read_plan, write_plan};
 
 use crate::{args::Planning, context::Context, exit::Exit, progress::Progress, state::write_private};
 
@@ -15,12 +15,9 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Exit> {
     let file = output.unwrap_or_else(|| context.state().plan_file());
     let mut config = context.planning(planning)?;
-    if file.exists() {
-        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        // Answers already given are the operator's word; a plan made again keeps them.
-        let given = read_plan(&text).with_context(|| file.display().to_string())?.config.answers;
-        config.answers.extend(given);
-    }
+    let before = given(&file)?;
+    // Answers already given are the operator's word; a plan made again keeps them.
+    config.answers.extend(before.iter().flat_map(|before| before.config.answers.clone()));
     let target = context.target()?;
     let progress = Progress::new(&context.printer);
     let made = bastide_engine::make_plan(&target, &config, &|event| progress.event(event)).await;
@@ -39,8 +36,24 @@ pub(crate) async fn run(
     } else {
         context.printer.result(&plan, || bastide_report::plan(&plan))?;
     }
+    for change in before.iter().flat_map(|before| before.tables_decided_otherwise(&plan)) {
+        context.printer.note(&change);
+    }
     context.printer.note(&next(&plan, &file.display().to_string()));
     Ok(if plan.open().next().is_some() { Exit::Unusable } else { Exit::Done })
+}
+
+/// The file that a plan made again takes the place of.
+fn given(file: &Path) -> anyhow::Result<Option<PlanFile>> {
+    if !file.exists() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let read = read_plan(&text).with_context(|| {
+        let file = file.display();
+        format!("{file} was kept, for a new plan keeps the answers of the old; mend it, or remove it to plan without them")
+    })?;
+    Ok(Some(read))
 }
 
 fn next(plan: &Plan, file: &str) -> String {
