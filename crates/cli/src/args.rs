@@ -170,6 +170,12 @@ pub(crate) enum Rls {
     Cutover {
         #[command(flatten)]
         run: RunId,
+        /// Watch for so long that nobody uses a legacy login any more; 0 looks once.
+        #[arg(long = "watch", value_name = "SECONDS", default_value = "30", value_parser = window)]
+        window: Duration,
+        /// Cut off who still uses one.
+        #[arg(long)]
+        in_use: bool,
         #[command(flatten)]
         yes: Yes,
     },
@@ -331,6 +337,14 @@ fn seconds(text: &str) -> Result<Duration, String> {
         return Ok(Duration::from_secs_f64(seconds));
     }
     Err("from 0.1 to 3600 seconds".to_owned())
+}
+
+fn window(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
+    if (0.0..=86_400.0).contains(&seconds) {
+        return Ok(Duration::from_secs_f64(seconds));
+    }
+    Err("from 0 to 86400 seconds".to_owned())
 }
 
 fn qualified(text: &str) -> Result<QualifiedName, String> {

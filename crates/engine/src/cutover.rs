@@ -7,13 +7,14 @@ use bastide_catalog::Catalog;
 use bastide_plan::{
     LinkSurvey, Phase, Plan, Settlement, Step, StepId,
     inference::{Side, collations, joined, layout},
+    unbound_functions,
 };
 use bastide_sql::{Sql, sql};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::{
-    EngineError, Event, Listener, MigrationGuard, Place, RunOutcome, RunRecord, RunState,
+    EngineError, Event, Listener, MigrationGuard, Place, RunOutcome, RunRecord, RunState, legacy_use,
     phases::{projection, validation},
     read_run, rollback,
     run::{came_to, cut_off, noted, outcome, run_steps, stopped, wrong},
@@ -31,22 +32,28 @@ pub async fn cutover(
 ) -> Result<RunOutcome, EngineError> {
     let mut guard = MigrationGuard::acquire(&place.target).await?;
     let (run, _) = read_run(guard.client(), id).await?;
-    match run.state {
-        RunState::PendingCutover => {}
-        RunState::CutOver => {
-            return Err(wrong(&run, "it is cut over already; `bastide rls finish` ends it for good"));
-        }
-        RunState::Running | RunState::Stopped | RunState::Upgraded => {
-            return Err(wrong(&run, "its seven phases are not done; `bastide rls resume` goes on"));
-        }
-        RunState::RollingBack => return Err(wrong(&run, "`bastide rls rollback` ends it")),
-        RunState::RolledBack | RunState::Finished => return Err(wrong(&run, "there is nothing to cut over")),
-    }
+    is_pending(&run)?;
     guard.begin(run.id).await?;
     let catalog = bastide_catalog::read(guard.client_mut()).await?;
     guard.settle().await?;
     still_in_use(&guard, &run.plan, listener).await?;
+    for text in unbound_functions(&catalog, &run.plan.config.app_role) {
+        listener(&Event::Notice { text });
+    }
     go_on(guard, place, run, Some(catalog), listener).await
+}
+
+/// Only a run that has its seven phases behind it and its cutover before it can be cut over.
+pub(crate) fn is_pending(run: &RunRecord) -> Result<(), EngineError> {
+    match run.state {
+        RunState::PendingCutover => Ok(()),
+        RunState::CutOver => Err(wrong(run, "it is cut over already; `bastide rls finish` ends it for good")),
+        RunState::Running | RunState::Stopped | RunState::Upgraded => {
+            Err(wrong(run, "its seven phases are not done; `bastide rls resume` goes on"))
+        }
+        RunState::RollingBack => Err(wrong(run, "`bastide rls rollback` ends it")),
+        RunState::RolledBack | RunState::Finished => Err(wrong(run, "there is nothing to cut over")),
+    }
 }
 
 /// The steps and the proof; also where a killed cutover goes on. `before`: the catalog it begins with, where known.
@@ -209,23 +216,14 @@ async fn count(client: &Client, query: &Sql) -> Result<(i64, i64), EngineError> 
     Ok((number(0)?, number(1)?))
 }
 
-/// One look is no proof that nobody uses the legacy login; whoever is seen is named.
+/// Whoever came since the window, or was cut off knowingly, is named: no policy asks how long a session has been there.
 async fn still_in_use(
     guard: &MigrationGuard,
     plan: &Plan,
     listener: Listener<'_>,
 ) -> Result<(), EngineError> {
-    let doing = "looking for sessions of legacy logins";
-    let rows = guard
-        .client()
-        .query(
-            "SELECT format('login %s%s is connected (%s session(s), last active %s); %s', a.usename, CASE WHEN bool_or(r.rolsuper) THEN ', a superuser,' ELSE '' END, count(*), to_char(max(coalesce(a.state_change, a.backend_start)), 'YYYY-MM-DD HH24:MI:SS TZ'), CASE WHEN bool_or(r.rolsuper OR r.rolbypassrls) THEN 'no policy can bind it: give the application another login' ELSE 'after cutover it sees no rows without a tenant context' END) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.usename <> $1 AND a.backend_type = 'client backend' GROUP BY a.usename ORDER BY a.usename",
-            &[&plan.config.app_role.as_str()],
-        )
-        .await
-        .map_err(EngineError::server(doing))?;
-    for row in rows {
-        listener(&Event::Notice { text: row.try_get(0).map_err(EngineError::server(doing))? });
+    for text in legacy_use::look(guard.client(), plan).await?.lines() {
+        listener(&Event::Notice { text });
     }
     let text =
         format!("{} is a superuser, which no policy binds: keep it for migrations only", guard.login());

@@ -40,6 +40,7 @@ pub use config::{Config, RootChoice};
 pub use declared::{Declarations, DeclaredReference, GivenKey, GivenKeys, NewTenants, Rule};
 pub use file::{Answer, FileError, PlanFile, read_plan, write_plan};
 pub use kinds::{KindTenant, kinds, sorted};
+pub use notes::unbound_functions;
 pub use plan::*;
 pub use planner::plan;
 pub use quarantine::{proposed, quarantine, slug_column};

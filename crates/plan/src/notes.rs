@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use bastide_catalog::Catalog;
 use bastide_sql::{Ident, QualifiedName};
 
-use crate::{Class, Config, access::is_superuser, classify::Classification};
+use crate::{
+    Class, Config,
+    access::{holds, is_superuser, is_unfiltered, logins as logins_of},
+    classify::Classification,
+};
 
 pub(crate) fn of(catalog: &Catalog, config: &Config, classification: &Classification) -> Vec<String> {
     let mut notes = Vec::new();
@@ -14,10 +18,46 @@ pub(crate) fn of(catalog: &Catalog, config: &Config, classification: &Classifica
     rules(catalog, classification, &mut notes);
     references(catalog, classification, &mut notes);
     publications(catalog, classification, &mut notes);
+    notes.extend(unbound_functions(catalog, &config.app_role));
     declared(config, classification, &mut notes);
     if !catalog.event_triggers.is_empty() {
         let names = listed(&catalog.event_triggers);
         notes.push(format!("event triggers see every step that changes the schema: {names}"));
+    }
+    notes
+}
+
+/// Functions through which a login that row security binds still does what their owners may: what they touch is in their
+/// bodies, which nobody can read for sure, so they are named and left as they are.
+#[must_use]
+pub fn unbound_functions(catalog: &Catalog, app: &Ident) -> Vec<String> {
+    let mut notes = Vec::new();
+    for function in &catalog.functions {
+        let ours = function.name.schema.as_str() == "bastide" || function.extension.is_some();
+        if ours
+            || !function.security_definer
+            || function.returns_trigger
+            || !is_unfiltered(catalog, &function.owner)
+        {
+            continue;
+        }
+        let may = |login: &&Ident| holds(catalog, login, &function.owner, function.acl.as_ref(), "EXECUTE");
+        let everybody = function.acl.is_none();
+        let users: Vec<Ident> = logins_of(catalog, app)
+            .filter(|login| !is_unfiltered(catalog, login))
+            .filter(|login| everybody || may(login))
+            .cloned()
+            .collect();
+        if !users.is_empty() {
+            notes.push(format!(
+                "{}({}) runs as {}, whom no policy binds, and {} may run it, after cutover too: read what it does, and take \
+                 EXECUTE away where that is too much",
+                function.name,
+                function.arguments,
+                function.owner,
+                listed(&users)
+            ));
+        }
     }
     notes
 }

@@ -10,7 +10,7 @@ use crate::{
     access::is_superuser,
     classify::Classification,
     inference::{How, SettledLink},
-    phases::{KEEPER, is_foreign_policy, is_ours, unreachable_views},
+    phases::{KEEPER, MOVES, is_foreign_policy, is_ours, unreachable_views},
     refusal::CrossingLink,
 };
 
@@ -62,6 +62,7 @@ fn scoped(classification: &Classification, table: &Table) -> Result<(), Refusal>
         .is_some_and(|column| table.column(&column.name).is_some_and(|column| column.not_null));
     let fires = table.triggers.iter().find(|trigger| {
         matches!(trigger.enabled, TriggerEnabled::Always | TriggerEnabled::Replica)
+            && trigger.name.as_str() != MOVES
             && if is_root { trigger.on_insert } else { trigger.on_update && !filled }
     });
     if let Some(trigger) = fires {
@@ -71,8 +72,11 @@ fn scoped(classification: &Classification, table: &Table) -> Result<(), Refusal>
             enabled: trigger.enabled,
         });
     }
-    if table.triggers.iter().any(|t| t.name.as_str() == KEEPER && t.function.schema.as_str() != "bastide") {
-        return Err(Refusal::TriggerNameTaken { table: name.clone(), trigger: Ident::constant(KEEPER) });
+    let taken = |trigger: &str| {
+        table.triggers.iter().any(|t| t.name.as_str() == trigger && t.function.schema.as_str() != "bastide")
+    };
+    if let Some(trigger) = [KEEPER, MOVES].into_iter().find(|trigger| taken(trigger)) {
+        return Err(Refusal::TriggerNameTaken { table: name.clone(), trigger: Ident::constant(trigger) });
     }
     rules(classification, table)
 }

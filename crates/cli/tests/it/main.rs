@@ -9,6 +9,7 @@ mod declared;
 mod discover;
 mod errors;
 mod legacy;
+mod legacy_logins;
 mod no_backup;
 mod real_databases;
 mod refused;

@@ -42,7 +42,7 @@ async fn a_run_is_told_in_every_form_and_state() {
         (&["rls", "resume"], "pending_cutover"),
         (&["rls", "rollback", "--to", "policies", "--yes"], "stopped"),
         (&["rls", "resume"], "pending_cutover"),
-        (&["rls", "cutover", "--yes"], "cut_over"),
+        (&["rls", "cutover", "--watch", "0", "--in-use", "--yes"], "cut_over"),
         (&["rls", "rollback", "--yes"], "rolled_back"),
     ];
     for (command, state) in steps {

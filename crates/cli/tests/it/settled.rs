@@ -129,7 +129,7 @@ async fn each_answer_is_carried_out_proved_and_taken_back() {
     let write = "INSERT INTO orders VALUES (2001, 1, 9, NULL, NULL), (2002, 2, 1, 2, 3)";
     seller.batch_execute(write).await.unwrap();
 
-    let ran = bastide.run(&["rls", "cutover", "--yes"]);
+    let ran = bastide.run(&["rls", "cutover", "--watch", "0", "--in-use", "--yes"]);
     let told = ran.stdout.clone();
     ran.expect(0);
     for (query, is) in AFTER {
@@ -163,7 +163,7 @@ async fn a_parent_deleted_since_stops_rollback_before_it_changes_anything() {
     let db = server.database("settled").await;
     db.execute(SHOP).await;
     let bastide = migrated(&db).await;
-    bastide.run(&["rls", "cutover", "--yes"]).expect(0);
+    bastide.run(&["rls", "cutover", "--watch", "0", "--in-use", "--yes"]).expect(0);
     db.execute("SET session_replication_role = replica; UPDATE orders SET \"Branch\" = NULL WHERE \"Branch\" = 5; DELETE FROM branches WHERE id = 5").await;
     let ran = bastide.run(&["rls", "rollback", "--yes"]);
     assert!(ran.stderr.contains("1 row(s) of public.orders cannot refer to what they did"), "{}", ran.stderr);

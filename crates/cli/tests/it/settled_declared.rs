@@ -131,7 +131,7 @@ async fn a_declared_reference_is_settled_as_a_foreign_key_is() {
         INSERT INTO returns VALUES (901, 1, 11); INSERT INTO return_notes VALUES (901, 901, 'late'); INSERT INTO shipments VALUES (903, 1, 13)";
     seller.batch_execute(writes).await.unwrap();
 
-    let ran = bastide.run(&["rls", "cutover", "--yes"]);
+    let ran = bastide.run(&["rls", "cutover", "--watch", "0", "--in-use", "--yes"]);
     let told = ran.stdout.clone();
     ran.expect(0);
     assert!(told.contains("public.returns:order_no_declared: 4 moved"), "{told}");

@@ -110,7 +110,7 @@ async fn partitioned_tables_there_and_back() {
         INSERT INTO returns VALUES (2001, '2025-07-01', 2, 2001, '2025-02-01'); INSERT INTO return_notes VALUES (2001, '2025-07-01', 'late'); INSERT INTO visits VALUES (1, 9, 1, '2025-04-01')"#;
     seller.batch_execute(writes).await.unwrap();
 
-    let ran = bastide.run(&["rls", "cutover", "--yes"]);
+    let ran = bastide.run(&["rls", "cutover", "--watch", "0", "--in-use", "--yes"]);
     let told = ran.stdout.clone();
     ran.expect(0);
     for line in [

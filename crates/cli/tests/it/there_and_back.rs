@@ -56,7 +56,7 @@ async fn travel(db: &Database, arguments: &[&str], meanwhile: Option<Meanwhile<'
     }
     isolated(&bastide, "pending cutover");
     bastide.run(&["legacy", "validate"]).expect(0);
-    bastide.run(&["rls", "cutover", "--yes"]).expect(0);
+    bastide.run(&["rls", "cutover", "--watch", "0", "--in-use", "--yes"]).expect(0);
     isolated(&bastide, "cut over");
     bastide.run(&["legacy", "validate"]).expect(0);
     for (query, answer) in meanwhile.iter().flat_map(|meanwhile| meanwhile.cut_over) {

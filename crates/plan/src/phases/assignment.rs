@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bastide_catalog::Table;
 use bastide_sql::{Ident, QualifiedName, Sql};
 
-use super::{KEEPER, Planning, is_ours, not_null};
+use super::{KEEPER, Planning, is_ours, moves, not_null};
 use crate::{
     ColumnOrigin, Phase, Step, TenantColumn,
     inference::{Given, REOPENING, SECOND, assign_script, declare_script, give},
@@ -109,6 +109,7 @@ fn infer(planning: &mut Planning<'_>) {
     for (table, column) in planning.scoped_but_root() {
         keep_legacy_writes(planning, table, column);
     }
+    moves::plan(planning, PHASE);
     let targets: Vec<(QualifiedName, TenantColumn)> = parents_first(planning)
         .into_iter()
         .filter(|(table, column)| lacks_tenants(planning, table, column))
@@ -177,13 +178,7 @@ fn keep_legacy_writes(planning: &mut Planning<'_>, table: QualifiedName, column:
     if covered || !planning.is_open(&table) {
         return;
     }
-    let parents: Vec<TenantSource> = found
-        .foreign_keys
-        .iter()
-        .filter(|key| !key.inherited && !key.columns.contains(&column.name))
-        .filter_map(|key| source(planning, found, &key.columns, &key.references, &key.referenced_columns))
-        .chain(declared_sources(planning, found))
-        .collect();
+    let parents = sources(planning, found, &column.name);
     let always_given = planning.column(&table, &column.name).is_some_and(|column| column.not_null);
     if always_given && parents.is_empty() {
         return;
@@ -197,6 +192,17 @@ fn keep_legacy_writes(planning: &mut Planning<'_>, table: QualifiedName, column:
         quarantine: planning.quarantine.as_ref().map(|step| step.id.clone()),
     };
     planning.emit(PHASE, Step::KeepLegacyWrites(step));
+}
+
+/// The references a row of the table can learn its tenant from.
+pub(super) fn sources(planning: &Planning<'_>, table: &Table, column: &Ident) -> Vec<TenantSource> {
+    table
+        .foreign_keys
+        .iter()
+        .filter(|key| !key.inherited && !key.columns.contains(column))
+        .filter_map(|key| source(planning, table, &key.columns, &key.references, &key.referenced_columns))
+        .chain(declared_sources(planning, table))
+        .collect()
 }
 
 fn source(

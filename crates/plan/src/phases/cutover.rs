@@ -3,19 +3,20 @@
 use std::collections::BTreeSet;
 
 use bastide_catalog::{ForeignKey, KeyKind, TableKind};
-use bastide_sql::QualifiedName;
+use bastide_sql::{Ident, QualifiedName};
 
 use super::{
     KEEPER, LEGACY_POLICY, Planning, assignment, is_ours,
     keys::{self, Fate, Successor, Uniqueness},
-    loading, not_null,
+    loading, moves, not_null,
 };
 use crate::{
     ColumnOrigin, Phase, Refusal, Settlement, Step, access,
     inference::{How, hold_aside, settle_links as settle},
     steps::{
-        AddTenantForeignKey, CloseTable, DropLegacyKey, HoldAside, KeepLegacyWrites, LegacyKey,
+        AddTenantForeignKey, CloseTable, CloseView, DropLegacyKey, HoldAside, KeepLegacyWrites, LegacyKey,
         OwnMaterialisedView, ReleaseLegacyWrites, SetTenantDefault, SettleLinks, ValidateConstraint,
+        table_defaults,
     },
 };
 
@@ -45,11 +46,13 @@ pub(super) fn plan(planning: &mut Planning<'_>) -> Result<(), Refusal> {
     for step in uniques {
         planning.emit(PHASE, Step::DropLegacyKey(step));
     }
+    close_views(planning);
     own_materialised_views(planning);
     set_defaults(planning);
     close_tables(planning);
     loading::end(planning, PHASE);
     let keepers = keepers(planning);
+    moves::end(planning, PHASE, &keepers);
     for (at, keeper) in keepers.iter().enumerate() {
         let still_read = keepers[at + 1..].iter().flat_map(KeepLegacyWrites::reads).collect();
         let step = ReleaseLegacyWrites { keeper: keeper.clone(), still_read };
@@ -216,6 +219,37 @@ fn legacy_uniques(planning: &Planning<'_>) -> Vec<DropLegacyKey> {
         }
     }
     found
+}
+
+/// Copies of rows, and views that read as somebody whom no policy binds, would show a legacy login everything as before.
+fn close_views(planning: &mut Planning<'_>) {
+    let bound =
+        |role: &Ident| !access::is_unfiltered(&planning.catalog, role) || loading::is_lent(planning, role);
+    let mut steps = Vec::new();
+    for view in planning.catalog.views.values() {
+        let reached = !view.materialised && (view.security_invoker || bound(&view.owner));
+        let closes = |table: &QualifiedName| planning.is_scoped(table) && planning.is_open(table);
+        if reached || !tables_read(planning, &view.name).iter().any(closes) {
+            continue;
+        }
+        let columns =
+            view.columns.iter().filter_map(|column| Some((column.name.clone(), column.acl.clone()?)));
+        let version = planning.catalog.server.version;
+        let mut step = CloseView {
+            view: view.name.clone(),
+            owner: view.owner.clone(),
+            previous: view.acl.clone().unwrap_or_else(|| table_defaults(&view.owner, version)),
+            columns: columns.collect(),
+            unbound: Vec::new(),
+        };
+        step.unbound = step.holders().into_iter().filter(|role| !bound(role)).collect();
+        if step.takes() {
+            steps.push(step);
+        }
+    }
+    for step in steps {
+        planning.emit(PHASE, Step::CloseView(step));
+    }
 }
 
 /// Under FORCE an ordinary owner would refresh its copy to nothing.

@@ -8,6 +8,7 @@ mod cutover;
 mod global_keys;
 mod keys;
 mod loading;
+mod moves;
 mod not_null;
 mod optimisation;
 mod policies;
@@ -38,6 +39,8 @@ const TENANT_POLICY: &str = "bastide_tenant";
 const LEGACY_POLICY: &str = "bastide_legacy";
 /// The trigger that gives rows of legacy statements their tenant.
 pub(crate) const KEEPER: &str = "~bastide_tenant";
+/// The trigger that takes along the rows below a row that moves.
+pub(crate) const MOVES: &str = "~bastide_moves";
 
 /// Whether an earlier run protects this table.
 pub(crate) fn is_ours(table: &Table) -> bool {

@@ -53,6 +53,29 @@ pub(super) fn replay(object: &Sql, owner: &Ident, previous: &Acl, strangers: &[I
     statements
 }
 
+/// The statements that make an emptied column's list what it was; `object` reads like `TABLE "public"."v"`.
+pub(super) fn column_grants(object: &Sql, column: &Ident, owner: &Ident, list: &Acl) -> Vec<Sql> {
+    let mut statements = Vec::new();
+    for item in list {
+        let grantee = item.grantee.as_ref().map_or_else(|| sql!("PUBLIC"), |role| sql!("{}", role));
+        let made = item.privileges.iter().map(|held| {
+            let option = if held.grantable { sql!(" WITH GRANT OPTION") } else { sql!("") };
+            sql!("GRANT {} ({}) ON {} TO {}{}", keyword(&held.kind), column, object, grantee, option)
+        });
+        statements.extend(in_name_of(&item.grantor, owner, made.collect()));
+    }
+    statements
+}
+
+/// What a superuser grants counts as granted by the owner; anybody else's grant is made in their name.
+fn in_name_of(grantor: &Ident, owner: &Ident, mut statements: Vec<Sql>) -> Vec<Sql> {
+    if grantor != owner && !statements.is_empty() {
+        statements.insert(0, sql!("SET LOCAL ROLE {}", grantor));
+        statements.push(sql!("SET LOCAL ROLE NONE"));
+    }
+    statements
+}
+
 fn grants(object: &Sql, owner: &Ident, item: &AclItem) -> Vec<Sql> {
     let grantee = match &item.grantee {
         Some(role) => sql!("{}", role),
@@ -67,16 +90,11 @@ fn grants(object: &Sql, owner: &Ident, item: &AclItem) -> Vec<Sql> {
             statements.push(sql!("GRANT {} ON {} TO {}{}", keywords(&kinds), object, grantee, option));
         }
     }
-    // What a superuser grants counts as granted by the owner; anybody else's grant is made in their name.
-    if item.grantor != *owner && !statements.is_empty() {
-        statements.insert(0, sql!("SET LOCAL ROLE {}", item.grantor));
-        statements.push(sql!("SET LOCAL ROLE NONE"));
-    }
-    statements
+    in_name_of(&item.grantor, owner, statements)
 }
 
 /// What an owner holds on a table when nothing was ever granted.
-pub(super) fn table_defaults(owner: &Ident, server_version: u32) -> Acl {
+pub(crate) fn table_defaults(owner: &Ident, server_version: u32) -> Acl {
     let mut kinds = ORDER[..7].to_vec();
     if server_version >= 170_000 {
         kinds.push("MAINTAIN");

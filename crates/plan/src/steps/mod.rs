@@ -79,6 +79,8 @@ steps! {
     add_tenant_column::AddTenantColumn,
     /// The trigger that gives rows of legacy statements their tenant until cutover.
     keep_legacy_writes::KeepLegacyWrites,
+    /// The trigger that takes along the rows below one that legacy statements move to another tenant, until cutover.
+    carry_moves::CarryMoves,
     /// Keys and tenants from a rule's CSV file, into `bastide.given`.
     give_keys::GiveKeys,
     /// Inference, set-wise in the database, into `bastide.assignment`.
@@ -118,6 +120,8 @@ steps! {
     hold_aside::HoldAside,
     /// A legacy unique or foreign key that its tenant-wide successor replaces.
     drop_legacy_key::DropLegacyKey,
+    /// A view that row security does not reach, and what everybody but its owner holds on it.
+    close_view::CloseView,
     /// A materialised view whose owner FORCE would filter gets one it does not.
     own_materialised_view::OwnMaterialisedView,
     /// The legacy login's unfiltered access ends, and the owner's with it (FORCE).
@@ -126,9 +130,13 @@ steps! {
     end_bypass::EndBypass,
     /// The trigger of [`KeepLegacyWrites`] goes.
     release_legacy_writes::ReleaseLegacyWrites,
+    /// The trigger of [`CarryMoves`] goes.
+    end_moves::EndMoves,
 }
 
+pub(crate) use acl::table_defaults;
 pub use add_tenant::HELD_BY_ROLLBACK;
+pub use carry_moves::Below;
 pub use drop_legacy_key::LegacyKey;
 pub use grant_app::{ColumnGrant, GrantObject};
 pub use keep_legacy_writes::TenantSource;

@@ -70,14 +70,14 @@ pub(super) fn restore(relation: &QualifiedName) -> Sql {
 }
 
 /// Whether somebody else owns the relation.
-fn foreign(relation: &QualifiedName) -> Sql {
+pub(super) fn foreign(relation: &QualifiedName) -> Sql {
     sql!(
         "(SELECT relowner <> 'bastide_owner'::regrole FROM pg_class WHERE oid = {}::regclass)",
         name(relation)
     )
 }
 
-fn name(relation: &QualifiedName) -> Literal {
+pub(super) fn name(relation: &QualifiedName) -> Literal {
     Literal::text(sql!("{}", relation).as_str())
 }
 

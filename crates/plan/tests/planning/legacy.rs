@@ -74,6 +74,7 @@ async fn chinook_by_customer() {
     add_tenant:quarantine
     add_tenant_column:public.invoice_line.tenant_id
     keep_legacy_writes:public.invoice_line
+    carry_moves:public.invoice
     infer_tenants:1
     backfill:public.invoice_line.tenant_id:1
     infer_tenants:2
@@ -108,7 +109,7 @@ async fn chinook_by_customer() {
     analyze_table:public.invoice
     analyze_table:public.invoice_line
     ");
-    insta::assert_snapshot!(steps(&plan, Phase::Cutover), @r"
+    insta::assert_snapshot!(steps(&plan, Phase::Cutover), @"
     infer_tenants:3
     backfill:public.invoice.customer_id:3
     backfill:public.invoice_line.tenant_id:3
@@ -120,6 +121,7 @@ async fn chinook_by_customer() {
     close_table:public.customer
     close_table:public.invoice
     close_table:public.invoice_line
+    end_moves:public.invoice
     release_legacy_writes:public.invoice_line
     ");
     insta::assert_snapshot!(plan.notes.join("\n"), @"
@@ -141,6 +143,7 @@ async fn northwind_by_customer() {
     add_tenant_column:public.order_details.tenant_id
     keep_legacy_writes:public.order_details
     keep_legacy_writes:public.orders
+    carry_moves:public.orders
     infer_tenants:1
     backfill:public.orders.customer_id:1
     backfill:public.order_details.tenant_id:1

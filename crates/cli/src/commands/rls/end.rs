@@ -1,5 +1,6 @@
-//! `bastide rls cutover | rollback | finish`: the three ways a run ends.
+//! `bastide rls rollback | finish`: the two ways a run ends.
 
+use bastide_engine::Discarded;
 use bastide_plan::Phase;
 use serde::Serialize;
 
@@ -9,16 +10,6 @@ use crate::{
     exit::{Exit, Unusable},
     progress::Progress,
 };
-
-pub(crate) async fn cutover(context: &Context, run: &RunId, yes: Yes) -> anyhow::Result<Exit> {
-    let place = context.place()?;
-    let id = context.run_id(run.run.as_deref())?;
-    ask(context, yes, &format!("End the legacy logins' unfiltered access to {}?", place.target.database()))?;
-    let progress = Progress::new(&context.printer);
-    let outcome = bastide_engine::cutover(&place, id, &|event| progress.event(event)).await;
-    progress.end();
-    super::finished(context, outcome).await
-}
 
 #[derive(Serialize)]
 struct RolledBack {
@@ -72,23 +63,60 @@ pub(crate) async fn rollback(
 pub(crate) async fn finish(context: &Context, run: &RunId, yes: Yes) -> anyhow::Result<Exit> {
     let target = context.target()?;
     let id = context.run_id(run.run.as_deref())?;
-    let (record, _) = bastide_engine::status(&target, id).await?;
-    let held = super::migrate::held_rows(context, record.id).await?;
-    if !held.is_empty() {
-        let rows: u64 = held.iter().map(|(_, rows)| rows).sum();
-        context.printer.note(&format!(
-            "{rows} rows are held aside in bastide.held; finishing discards them (the backup has them)"
-        ));
+    let discarded = bastide_engine::discards(&target, id).await?;
+    for line in discards(&discarded) {
+        context.printer.note(&line);
     }
-    ask(context, yes, "Discard the journal, the provenance and the held rows? Rollback ends here.")?;
-    let record = bastide_engine::finish(&target, id).await?;
+    if let Err(refused) =
+        ask(context, yes, "Discard all that? `bastide rls rollback` is impossible afterwards.")
+    {
+        context.printer.result(&discarded, || discards(&discarded).join("\n"))?;
+        return Err(refused);
+    }
+    let record = bastide_engine::finish(&target, Some(discarded.run)).await?;
+    let result = Finished { run: record.id.to_string(), state: record.state, discarded };
     context
         .printer
-        .result(&record, || format!("run {} is finished; it can no longer be rolled back", record.id))?;
+        .result(&result, || format!("run {} is finished; it can no longer be rolled back", result.run))?;
     Ok(Exit::Done)
 }
 
-fn ask(context: &Context, yes: Yes, question: &str) -> anyhow::Result<()> {
+#[derive(Serialize)]
+struct Finished {
+    run: String,
+    state: bastide_record::RunState,
+    discarded: Discarded,
+}
+
+fn discards(discarded: &Discarded) -> Vec<String> {
+    let mut lines = vec![format!(
+        "finishing discards {} journal entries, the evidence of {} rows and {} changed values ({} on disk); `bastide rls rollback` is no longer possible then",
+        discarded.journal_entries,
+        discarded.rows_with_evidence,
+        discarded.changed_values,
+        room(discarded.bytes)
+    )];
+    for (table, rows) in &discarded.held_rows {
+        lines.push(format!("{table}: {rows} rows held aside"));
+    }
+    if discarded.held() > 0 {
+        lines.push(format!(
+            "these {} rows are in no other table, and finishing deletes them for good; look at them first: SELECT relation, key, reason, row FROM bastide.held WHERE run_id = '{}' AND restored_at IS NULL",
+            discarded.held(),
+            discarded.run
+        ));
+    }
+    lines
+}
+
+fn room(bytes: i64) -> String {
+    match bytes {
+        ..1_048_576 => format!("{} kB", bytes / 1024),
+        _ => format!("{} MB", bytes / 1_048_576),
+    }
+}
+
+pub(super) fn ask(context: &Context, yes: Yes, question: &str) -> anyhow::Result<()> {
     if yes.yes || context.printer.confirm(question)? {
         return Ok(());
     }

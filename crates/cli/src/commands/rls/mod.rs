@@ -1,5 +1,6 @@
 //! `bastide rls …`
 
+mod cutover;
 mod end;
 mod migrate;
 mod plan;
@@ -27,7 +28,9 @@ pub(crate) async fn run(context: &Context, command: Rls) -> anyhow::Result<Exit>
         Rls::Status { run, watch: true, interval } => watch::run(context, &run, interval).await,
         Rls::Resume { run } => resume::run(context, &run).await,
         Rls::Rollback { run, to, yes } => end::rollback(context, &run, to, yes).await,
-        Rls::Cutover { run, yes } => end::cutover(context, &run, yes).await,
+        Rls::Cutover { run, window, in_use, yes } => {
+            cutover::run(context, &run, cutover::Watching { window, in_use }, yes).await
+        }
         Rls::Finish { run, yes } => end::finish(context, &run, yes).await,
         Rls::Report { run, form, output } => report::run(context, &run, form, output).await,
     }

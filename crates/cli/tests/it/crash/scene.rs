@@ -115,7 +115,9 @@ impl Scene {
                 "--plan",
                 plan.to_str().unwrap(),
             ],
-            (Some(RunState::PendingCutover), false) => &["rls", "cutover", "--yes"],
+            (Some(RunState::PendingCutover), false) => {
+                &["rls", "cutover", "--watch", "0", "--in-use", "--yes"]
+            }
             (Some(RunState::RollingBack), true) => &["rls", "resume"],
             (Some(_), true) => &["rls", "rollback", "--yes"],
             (Some(RunState::RollingBack), false) => &["rls", "rollback", "--yes"],

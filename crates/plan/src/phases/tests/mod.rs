@@ -56,6 +56,7 @@ fn an_existing_root() {
     add_tenant_column:public.orders.tenant_id
     keep_legacy_writes:public.customers
     keep_legacy_writes:public.orders
+    carry_moves:public.customers
     infer_tenants:1
     backfill:public.customers.merchant_id:1
     backfill:public.orders.tenant_id:1
@@ -91,7 +92,7 @@ fn an_existing_root() {
     analyze_table:public.customers
     analyze_table:public.orders
     ");
-    insta::assert_snapshot!(steps(&plan, Phase::Cutover), @r"
+    insta::assert_snapshot!(steps(&plan, Phase::Cutover), @"
     infer_tenants:3
     backfill:public.customers.merchant_id:3
     backfill:public.orders.tenant_id:3
@@ -104,6 +105,7 @@ fn an_existing_root() {
     close_table:public.customers
     close_table:public.merchants
     close_table:public.orders
+    end_moves:public.customers
     release_legacy_writes:public.customers
     release_legacy_writes:public.orders
     ");
@@ -227,6 +229,7 @@ fn without_a_quarantine_not_null_waits_for_cutover() {
     close_table:public.customers
     close_table:public.merchants
     close_table:public.orders
+    end_moves:public.customers
     release_legacy_writes:public.customers
     release_legacy_writes:public.orders
     ");
