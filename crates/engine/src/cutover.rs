@@ -37,7 +37,11 @@ pub async fn cutover(
     let catalog = bastide_catalog::read(guard.client_mut()).await?;
     guard.settle().await?;
     still_in_use(&guard, &run.plan, listener).await?;
-    for text in unbound_functions(&catalog, &run.plan.config.app_role) {
+    let mut after = catalog.clone();
+    for planned in run.plan.steps_of(Phase::Cutover).filter(|p| matches!(p.step, Step::EndBypass(_))) {
+        planned.step.apply(&mut after);
+    }
+    for text in unbound_functions(&after, &run.plan.config.app_role) {
         listener(&Event::Notice { text });
     }
     go_on(guard, place, run, Some(catalog), listener).await

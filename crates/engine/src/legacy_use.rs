@@ -7,7 +7,7 @@ use std::{
 };
 
 use bastide_connect::Target;
-use bastide_plan::Plan;
+use bastide_plan::{Plan, Step};
 use serde::Serialize;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
@@ -156,6 +156,8 @@ pub(crate) async fn look(client: &Client, plan: &Plan) -> Result<LegacyUse, Engi
 struct Watched {
     me: String,
     logins: Vec<String>,
+    /// They have BYPASSRLS from the run, until cutover.
+    lent: BTreeSet<String>,
     sessions_before: i64,
     began: time::OffsetDateTime,
     looks: u32,
@@ -184,6 +186,11 @@ impl Watched {
             .await
             .map_err(failed)?;
         let logins = logins.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(failed)?;
+        let lent = plan.steps.iter().filter_map(|planned| match &planned.step {
+            Step::EndBypass(step) => Some(step.role.as_str().to_owned()),
+            _ => None,
+        });
+        let lent = lent.collect();
         client.batch_execute("SELECT pg_stat_force_next_flush()").await.map_err(failed)?;
         let row = client
             .query_one("SELECT current_user::text, sessions, clock_timestamp() FROM pg_stat_database WHERE datname = current_database()", &[])
@@ -194,6 +201,7 @@ impl Watched {
             sessions_before: row.try_get(1).map_err(failed)?,
             began: row.try_get(2).map_err(failed)?,
             logins,
+            lent,
             looks: 0,
             seen: BTreeMap::new(),
             sessions: BTreeSet::new(),
@@ -228,8 +236,8 @@ impl Watched {
         }
         let bound = match (row.try_get(6)?, row.try_get(7)?) {
             (true, _) => Bound::Superuser,
-            (false, true) => Bound::BypassRls,
-            (false, false) => Bound::Bound,
+            (false, true) if !self.lent.contains(&login) => Bound::BypassRls,
+            (false, _) => Bound::Bound,
         };
         let seen = self.seen.entry(login.clone()).or_insert_with(|| LegacyLogin {
             login: login.clone(),

@@ -95,7 +95,8 @@ async fn there_and_back(ends: Ends<'_>) {
     let (_server, db, bastide) = shop().await;
     let (dump, columns) = (db.schema_dump().await, db.columns().await);
     let rows = db.fingerprints_of(&columns).await;
-    bastide.run(MIGRATE).expect(0);
+    let migrated = bastide.run(MIGRATE).expect(0);
+    assert!(!migrated.stderr.contains("foresaw"), "{}", migrated.stderr);
 
     let legacy = db.client_as(login, login).await;
     legacy.batch_execute("SET application_name = 'till'").await.unwrap();
@@ -109,8 +110,17 @@ async fn there_and_back(ends: Ends<'_>) {
 
     // An order goes to another merchant's customer, and all that hangs from it with it.
     legacy.batch_execute("UPDATE orders SET customer_id = 2 WHERE id = 2").await.unwrap();
-    let moved = "SELECT string_agg(DISTINCT tenant_id::text, ' ') FROM (SELECT tenant_id FROM orders WHERE id = 2 UNION ALL SELECT tenant_id FROM lines WHERE order_id = 2 UNION ALL SELECT tenant_id FROM marks WHERE order_id = 2) x";
-    assert_eq!(db.query_one_text(moved).await, "1");
+    let whose = async |order: i32| {
+        let below = format!(
+            "SELECT string_agg(DISTINCT tenant_id::text, ' ') FROM (SELECT tenant_id FROM orders WHERE id = {order} UNION ALL SELECT tenant_id FROM lines WHERE order_id = {order} UNION ALL SELECT tenant_id FROM marks WHERE order_id = {order}) x"
+        );
+        db.query_one_text(&below).await
+    };
+    assert_eq!(whose(2).await, "1");
+    // So does a customer, by the shop's own column.
+    legacy.batch_execute("UPDATE customers SET merchant_id = 2 WHERE id = 4").await.unwrap();
+    assert_eq!(whose(3).await, "2");
+    bastide.run(&["legacy", "validate"]).expect(0);
 
     // It is still there, so nothing happens but that it is named.
     let stopped = bastide.run(&["rls", "cutover", "--watch", "0.6", "--yes"]).expect(2);
@@ -130,6 +140,7 @@ async fn there_and_back(ends: Ends<'_>) {
 
     let cut = bastide.run(&["rls", "cutover", "--watch", "0", "--yes", "--in-use"]).expect(0);
     assert!(cut.stderr.contains("count_orders() runs as postgres"), "{}", cut.stderr);
+    assert!(!cut.stderr.contains("foresaw"), "{}", cut.stderr);
     assert!(cut.stdout.contains(" 0 held aside"), "{}", cut.stdout);
     assert_eq!(number(&legacy, "SELECT count(*) FROM lines").await, 0, "no context, no rows");
     assert_eq!(refused(&legacy, "INSERT INTO lines VALUES (1, 9)").await, "42501");
@@ -144,7 +155,10 @@ async fn there_and_back(ends: Ends<'_>) {
         assert_eq!(number(&legacy, query).await, 100, "{query}");
     }
     assert_eq!(db.schema_dump().await, dump, "the schema is as it was");
-    legacy.batch_execute("UPDATE orders SET customer_id = 3 WHERE id = 2").await.unwrap();
+    legacy
+        .batch_execute("UPDATE orders SET customer_id = 3 WHERE id = 2; UPDATE customers SET merchant_id = 1 WHERE id = 4")
+        .await
+        .unwrap();
     let after = db.fingerprints_of(&columns).await;
     assert_eq!(after, rows, "{}", diff(&rows, &after));
 

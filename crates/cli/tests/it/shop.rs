@@ -74,6 +74,11 @@ async fn the_legacy_shop_there_and_back() {
     assert_eq!(db.query_one_text("SELECT count(*)::text FROM orders WHERE number = 'S-first'").await, "1");
     bastide.run(&["rls", "status"]).expect(0);
     bastide.run(&["rls", "report"]).expect(0);
+    let told = bastide.run(&["rls", "finish"]).expect(2).stderr;
+    assert!(told.contains(" rows held aside"), "{told}");
+    let look = told.split_once("look at them first: ").and_then(|(_, query)| query.lines().next()).unwrap();
+    let held = db.query_one_text(&format!("SELECT count(*)::text FROM ({look}) AS held")).await;
+    assert!(told.contains(&format!("these {held} rows are in no other table")), "{told}");
     bastide.run(&["rls", "rollback", "--yes"]).expect(0);
 
     // What was written since is kept; without it, everything is as before.

@@ -40,7 +40,7 @@ const LEGACY_POLICY: &str = "bastide_legacy";
 /// The trigger that gives rows of legacy statements their tenant.
 pub(crate) const KEEPER: &str = "~bastide_tenant";
 /// The trigger that takes along the rows below a row that moves.
-pub(crate) const MOVES: &str = "~bastide_moves";
+pub(crate) const MOVES: &str = "!bastide_moves";
 
 /// Whether an earlier run protects this table.
 pub(crate) fn is_ours(table: &Table) -> bool {
