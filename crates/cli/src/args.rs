@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use bastide_record::MaxUntested;
 use bastide_sql::{Ident, QualifiedName};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -132,14 +133,7 @@ pub(crate) enum Rls {
         yes: Yes,
     },
     /// Posture and probes: is this database isolated?
-    Validate {
-        /// Without a login of its own, probe by SET ROLE; weaker, and the result says so.
-        #[arg(long, value_name = "ROLE", value_parser = ident)]
-        app_role: Option<Ident>,
-        /// Only what is safe on a busy production database.
-        #[arg(long)]
-        production: bool,
-    },
+    Validate(ValidateArgs),
     /// Where the newest run stands.
     Status {
         #[command(flatten)]
@@ -197,6 +191,37 @@ pub(crate) enum Rls {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct ValidateArgs {
+    /// Without a login of its own, probe by SET ROLE; weaker, and the result says so.
+    #[arg(long, value_name = "ROLE", value_parser = ident)]
+    pub(crate) app_role: Option<Ident>,
+    /// Only what is safe on a busy production database: the zero-row probe and what only reads.
+    #[arg(long)]
+    pub(crate) production: bool,
+    /// The form, here on stdout or in FILE [default: by FILE's name, else --format].
+    #[arg(long = "as", value_enum, value_name = "FORM")]
+    pub(crate) form: Option<ValidationForm>,
+    /// Where the form goes; here comes what --format says, too. By name: .txt, .html, .json, .xml (JUnit), .sarif.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// How many probes may go without an answer, as a number or a percentage; those that must have one never may.
+    #[arg(long, value_name = "N|N%", value_parser = max_untested)]
+    pub(crate) max_untested: Option<MaxUntested>,
+    /// What is accepted, by id and object, with a reason and an expiry. What is new, expired or gone fails.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write all that is wrong now into a new baseline.
+    #[arg(long, value_name = "FILE", requires = "reason", conflicts_with = "baseline")]
+    pub(crate) write_baseline: Option<PathBuf>,
+    /// Why it is accepted.
+    #[arg(long, value_name = "WHY", requires = "write_baseline", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) reason: Option<String>,
+    /// Until when [default: in 90 days].
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "write_baseline", value_parser = crate::baseline::typed_day)]
+    pub(crate) expires: Option<time::Date>,
 }
 
 #[derive(Subcommand)]
@@ -329,6 +354,26 @@ pub(crate) enum ReportForm {
     Markdown,
     Html,
     Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ValidationForm {
+    Text,
+    Json,
+    Html,
+    Junit,
+    Sarif,
+}
+
+fn max_untested(text: &str) -> Result<MaxUntested, String> {
+    let said = || format!("`{text}` is neither a number of probes, such as 12, nor a percentage, such as 5%");
+    match text.strip_suffix('%') {
+        Some(percent) => match percent.trim().parse() {
+            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(MaxUntested::Percent(percent)),
+            _ => Err(said()),
+        },
+        None => text.parse().map(MaxUntested::Probes).map_err(|_| said()),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

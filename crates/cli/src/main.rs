@@ -1,6 +1,7 @@
 //! The `bastide` binary: reads the command line, runs one command, prints, and leaves with the exit code that says how it went.
 
 mod args;
+mod baseline;
 mod commands;
 mod context;
 mod exit;

@@ -129,6 +129,13 @@ impl Target {
         hosts.collect::<Vec<_>>().join(", ")
     }
 
+    /// The port of the first host; `None` where a socket is tried.
+    #[must_use]
+    pub fn tcp_port(&self) -> Option<u16> {
+        let sockets = self.config.get_hosts().iter().any(|host| matches!(host, Host::Unix(_)));
+        (!sockets).then(|| self.config.get_ports().first().copied().unwrap_or(5432))
+    }
+
     /// What makes `pg_dump`, `psql` and their siblings connect to this very target. Set them on the child process and
     /// pass no connection option: arguments are visible to every user of the machine, the environment is not.
     #[must_use]

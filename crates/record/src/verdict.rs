@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Outcome, Probe};
+
 /// Posture and probes of one database, as one application login.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Verdict {
@@ -9,8 +11,26 @@ pub struct Verdict {
     /// Probed through a connection of the login's own; by SET ROLE from the owner's is weaker, and the report says so.
     pub own_login: bool,
     pub scoped_tables: usize,
+    /// The database's own, to tell it from another.
+    #[serde(default)]
+    pub database: DatabaseId,
+    /// Only what is safe on a busy production database was selected; what was not selected is not called untested.
+    #[serde(default)]
+    pub production: bool,
+    /// The application's login came through a pooler.
+    #[serde(default)]
+    pub pooler: bool,
     pub findings: Vec<Finding>,
     pub probes: Vec<Probe>,
+}
+
+/// Which database: names are used again, identifiers are not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseId {
+    pub name: String,
+    /// `pg_control_system().system_identifier`, where it may be read.
+    pub system_identifier: Option<String>,
+    pub oid: u32,
 }
 
 /// One weakness of isolation.
@@ -36,30 +56,6 @@ pub enum Severity {
     Critical,
 }
 
-/// An attempt, as the application's login, to do what isolation forbids.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Probe {
-    pub object: String,
-    /// `select`, `insert`, `update`, `delete`, `zero_row`, …
-    pub verb: String,
-    /// `none`, `empty`, `other tenant`, `malformed`, …
-    pub context: String,
-    #[serde(flatten)]
-    pub outcome: Outcome,
-    /// The same act where it must succeed, and what came of it.
-    pub control: String,
-    /// A psql script that shows a breach again.
-    pub reproduce: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
-    Held,
-    Breached { how: String },
-    Untested { why: String },
-}
-
 impl Verdict {
     /// Findings that count: neither informational nor settled by cutover.
     pub fn open_findings(&self) -> impl Iterator<Item = &Finding> {
@@ -67,15 +63,29 @@ impl Verdict {
     }
 
     pub fn breaches(&self) -> impl Iterator<Item = &Probe> {
-        self.probes.iter().filter(|probe| matches!(probe.outcome, Outcome::Breached { .. }))
+        self.probes.iter().filter(|probe| probe.breached())
+    }
+
+    pub fn untested(&self) -> impl Iterator<Item = &Probe> {
+        self.probes.iter().filter(|probe| probe.untested())
+    }
+
+    /// Probes without an answer that must have one.
+    pub fn unanswered(&self) -> impl Iterator<Item = &Probe> {
+        self.untested().filter(|probe| probe.cell.never_untested())
+    }
+
+    /// Whether enough was looked at to say anything.
+    #[must_use]
+    pub fn looked(&self) -> bool {
+        self.scoped_tables > 0
+            && self.probes.iter().any(|probe| probe.outcome == Outcome::Held)
+            && self.unanswered().next().is_none()
     }
 
     /// Isolated: nothing found, nothing breached, and something was really looked at.
     #[must_use]
     pub fn isolated(&self) -> bool {
-        self.scoped_tables > 0
-            && self.open_findings().next().is_none()
-            && self.breaches().next().is_none()
-            && self.probes.iter().any(|probe| probe.outcome == Outcome::Held)
+        self.looked() && self.open_findings().next().is_none() && self.breaches().next().is_none()
     }
 }

@@ -2,7 +2,9 @@
 //! field, and a test holds the two together. No SQL of the plan and no cursor (which quotes rows) is in it.
 
 use bastide_plan::{Class, Evidence, Mode, Phase, Question};
-use bastide_record::{Acknowledgement, BackupRecord, Finding, Outcome, PhaseRecord, RunState, StepState};
+use bastide_record::{
+    Acknowledgement, BackupRecord, Cell, Finding, Outcome, PhaseRecord, RunState, StepState,
+};
 use bastide_sql::LockMode;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -118,10 +120,11 @@ struct Verification<'a> {
 }
 
 #[derive(Serialize)]
-struct Probe<'a> {
+pub(crate) struct Probe<'a> {
     object: &'a str,
-    verb: &'a str,
-    context: &'a str,
+    path: &'static str,
+    verb: &'static str,
+    context: &'static str,
     outcome: &'static str,
     /// How it was breached, or why it was not tested.
     detail: Option<&'a str>,
@@ -239,23 +242,28 @@ fn links<'a>(report: &Report<'a>) -> Vec<Link<'a>> {
 
 fn verification<'a>(report: &Report<'a>) -> Option<Verification<'a>> {
     let verdict = report.verdict?;
-    let probe = |probe: &'a bastide_record::Probe| {
-        let (outcome, detail) = match &probe.outcome {
-            Outcome::Held => ("held", None),
-            Outcome::Breached { how } => ("breached", Some(how.as_str())),
-            Outcome::Untested { why } => ("untested", Some(why.as_str())),
-        };
-        let bastide_record::Probe { object, verb, context, control, reproduce, .. } = probe;
-        Probe { object, verb, context, outcome, detail, control, reproduce: reproduce.as_deref() }
-    };
     Some(Verification {
         isolated: verdict.isolated(),
         app_role: &verdict.app_role,
         own_login: verdict.own_login,
         scoped_tables: verdict.scoped_tables,
         findings: &verdict.findings,
-        probes: verdict.probes.iter().map(probe).collect(),
+        probes: verdict.probes.iter().map(Probe::of).collect(),
     })
+}
+
+impl<'a> Probe<'a> {
+    pub(crate) fn of(probe: &'a bastide_record::Probe) -> Self {
+        let (outcome, detail) = match &probe.outcome {
+            Outcome::Held => ("held", None),
+            Outcome::Breached { how } => ("breached", Some(how.as_str())),
+            Outcome::Untested { why } => ("untested", Some(why.as_str())),
+        };
+        let Cell { object, path, verb, context } = &probe.cell;
+        let (path, verb, context) = (path.as_str(), verb.as_str(), context.as_str());
+        let (control, reproduce) = (probe.control.as_str(), probe.reproduce.as_deref());
+        Self { object, path, verb, context, outcome, detail, control, reproduce }
+    }
 }
 
 fn steps<'a>(report: &Report<'a>) -> Vec<Step<'a>> {

@@ -11,6 +11,8 @@ mod work;
 pub use discovery::discovery_html;
 pub use rows::rows_html;
 
+pub(crate) use proof::{findings_of, probes_of};
+
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
 use crate::{
@@ -31,7 +33,7 @@ pub fn html(report: &Report<'_>) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="generator" content={ "bastide " (report.run.bastide) };
                 title { "Isolation report: " (database) }
-                style { (PreEscaped(include_str!("style.css"))) (PreEscaped(include_str!("html/timeline.css"))) }
+                style { (PreEscaped(STYLE)) (PreEscaped(include_str!("html/timeline.css"))) }
             }
             body {
                 header { div {
@@ -63,8 +65,10 @@ pub fn html(report: &Report<'_>) -> String {
     .into_string()
 }
 
+pub(crate) const STYLE: &str = include_str!("style.css");
+
 /// A gate in a wall.
-const WALL: &str = r#"<svg viewBox="0 0 24 24" fill="currentColor" aria-hidden="true"><path d="M2 5h3v2h3V5h3v2h2V5h3v2h3V5h3v15h-7v-4a3 3 0 0 0-6 0v4H2z"/></svg>"#;
+pub(crate) const WALL: &str = r#"<svg viewBox="0 0 24 24" fill="currentColor" aria-hidden="true"><path d="M2 5h3v2h3V5h3v2h2V5h3v2h3V5h3v15h-7v-4a3 3 0 0 0-6 0v4H2z"/></svg>"#;
 
 fn state(report: &Report<'_>, summary: &Summary) -> Markup {
     let Standing { class, word, sentence } = standing::standing(report);

@@ -5,6 +5,7 @@ mod discovery_text;
 mod document;
 mod html;
 mod markdown;
+mod matrix;
 mod numbers;
 mod plan_text;
 mod rows_text;
@@ -16,7 +17,7 @@ mod summary;
 mod terminal;
 mod text;
 mod timeline;
-mod verdict_text;
+mod validation;
 
 use bastide_record::{Acknowledgement, BackupChoice, RunRecord, StepRecord, Verdict};
 
@@ -30,7 +31,10 @@ pub use sighting_text::{sighting, sighting_line};
 pub use summary::Summary;
 pub use terminal::terminal;
 pub use text::text;
-pub use verdict_text::verdict;
+pub use validation::{
+    VALIDATION_FORMAT, Validation, ValidationDocument, junit, sarif, validation_document, validation_html,
+    validation_text, verdict,
+};
 
 /// Everything a report tells of one run.
 #[derive(Clone, Copy)]

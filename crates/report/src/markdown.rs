@@ -4,12 +4,12 @@
 mod escape;
 mod work;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use bastide_record::{Finding, Outcome, Probe, Severity, Verdict};
+use bastide_record::{Context, Finding, Outcome, Probe, Severity, Verdict};
 
 use crate::{
-    Report, Summary, numbers,
+    Report, Summary,
+    matrix::{Column, Matrix, heading},
+    numbers,
     standing::{Line, Part, left_to_do, standing},
 };
 use escape::{code, text};
@@ -251,12 +251,7 @@ fn findings(page: &mut Page, findings: &[&Finding]) {
 }
 
 fn probes(page: &mut Page, verdict: &Verdict) {
-    let columns: BTreeSet<(&str, &str)> =
-        verdict.probes.iter().map(|probe| (probe.verb.as_str(), probe.context.as_str())).collect();
-    let mut rows: BTreeMap<&str, BTreeMap<(&str, &str), &Probe>> = BTreeMap::new();
-    for probe in &verdict.probes {
-        rows.entry(&probe.object).or_default().insert((&probe.verb, &probe.context), probe);
-    }
+    let matrix = Matrix::of(verdict);
     let how = if verdict.own_login {
         "through a connection of its own"
     } else {
@@ -267,34 +262,46 @@ fn probes(page: &mut Page, verdict: &Verdict) {
         "Attempts, as {} {how}, to do what isolation forbids. ● held, ▲ breached, ○ untested.",
         code(&verdict.app_role)
     ));
-    let headings: Vec<String> = std::iter::once("Object".to_owned())
-        .chain(
-            columns
-                .iter()
-                .map(|(verb, context)| format!("{}, {}", text(&verb.replace('_', " ")), text(context))),
-        )
-        .collect();
-    let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
+    let contexts: Vec<String> =
+        Context::ALL.iter().map(|context| context.as_str().replace('_', " ")).collect();
+    page.paragraph(&format!(
+        "In each square, from the left: {}; · where there is no such cell.",
+        contexts.join(", ")
+    ));
+    let headings: Vec<&str> =
+        std::iter::once("Object").chain(matrix.columns.iter().map(|column| heading(column.verb))).collect();
     page.table(
         &headings,
-        rows.iter().map(|(object, cells)| {
-            let sign = |column| match cells.get(column).map(|probe| &probe.outcome) {
-                None => "",
-                Some(Outcome::Held) => "●",
-                Some(Outcome::Breached { .. }) => "▲",
-                Some(Outcome::Untested { .. }) => "○",
+        matrix.rows.iter().map(|row| {
+            let signs = |column: &Column| {
+                let contexts = if column.contexts.len() > 1 { &Context::ALL[..] } else { &column.contexts };
+                let signs = contexts.iter().map(|context| {
+                    match row.cell(column.verb, *context).map(|probe| &probe.outcome) {
+                        None => '·',
+                        Some(Outcome::Held) => '●',
+                        Some(Outcome::Breached { .. }) => '▲',
+                        Some(Outcome::Untested { .. }) => '○',
+                    }
+                });
+                let signs: String = signs.collect();
+                if signs.chars().all(|sign| sign == '·') { String::new() } else { signs }
             };
-            std::iter::once(code(object)).chain(columns.iter().map(|c| sign(c).to_owned())).collect()
+            let way = row.way().map_or_else(String::new, |way| format!(", {way}"));
+            std::iter::once(code(row.object) + &way).chain(matrix.columns.iter().map(signs)).collect()
         }),
     );
+    if matrix.out_of_reach > 0 {
+        page.paragraph(&format!("Out of reach, each refused when read: {}.", matrix.out_of_reach));
+    }
     for probe in verdict.breaches() {
         page.heading(
             3,
             &format!(
-                "Breached: {} {}, context: {}",
-                text(&probe.verb),
-                code(&probe.object),
-                text(&probe.context)
+                "Breached: {} {}, context: {}, by: {}",
+                text(probe.cell.verb.as_str()),
+                code(&probe.cell.object),
+                text(probe.cell.context.as_str()),
+                text(probe.cell.path.as_str())
             ),
         );
         if let Outcome::Breached { how } = &probe.outcome {
@@ -316,7 +323,11 @@ fn probes(page: &mut Page, verdict: &Verdict) {
         page.heading(3, "Untested, and why");
         page.table(
             &["Probe", "Object", "Why"],
-            untested.into_iter().map(|(probe, why)| vec![text(&probe.verb), code(&probe.object), text(why)]),
+            untested.into_iter().map(|(probe, why)| {
+                let cell = &probe.cell;
+                let what = format!("{} {} {}", cell.verb, cell.context, cell.path);
+                vec![text(&what), code(&cell.object), text(why)]
+            }),
         );
     }
 }

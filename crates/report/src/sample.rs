@@ -7,10 +7,11 @@ use bastide_plan::{
     Question, RootChoice, Script, StepId, TableDecision, TableSurvey, Tenant, TenantColumn, TenantRoot,
 };
 use bastide_record::{
-    CategoryFound, CategoryOfTable, Count, DISCOVERY_FORMAT, DiscoveredDatabase, Discovery, Finding,
-    FoundClass, Integrity, Limits, Looked, LookedState, NotLookedAt, Outcome, PhaseRecord, Probe,
-    RootFigures, Roots, RowsCheck, RowsVerdict, RunRecord, RunState, Severity, StepRecord, StepState,
-    Strength, SuggestedReference, TableFound, Tenants, Unmeasured, UnmeasuredRoot, Verdict, WorstLink,
+    CategoryFound, CategoryOfTable, Cell, Context, Count, DISCOVERY_FORMAT, DatabaseId, DiscoveredDatabase,
+    Discovery, Finding, FoundClass, Integrity, Limits, Looked, LookedState, NotLookedAt, Outcome, Path,
+    PhaseRecord, Probe, RootFigures, Roots, RowsCheck, RowsVerdict, RunRecord, RunState, Severity,
+    StepRecord, StepState, Strength, SuggestedReference, TableFound, Tenants, Unmeasured, UnmeasuredRoot,
+    Verb, Verdict, WorstLink,
 };
 use bastide_sql::{Ident, LockMode, QualifiedName, Sql};
 use time::OffsetDateTime;
@@ -147,10 +148,8 @@ pub(crate) fn steps() -> Vec<StepRecord> {
 }
 
 pub(crate) fn verdict(outcome: Outcome) -> Verdict {
-    let probe = |verb: &str, outcome| Probe {
-        object: "public.orders".to_owned(),
-        verb: verb.to_owned(),
-        context: "none".to_owned(),
+    let probe = |verb, outcome| Probe {
+        cell: Cell { object: "public.orders".to_owned(), path: Path::Table, verb, context: Context::Unset },
         outcome,
         control: "sees 790 rows of its own".to_owned(),
         reproduce: Some("SELECT count(*) FROM orders;".to_owned()),
@@ -159,6 +158,9 @@ pub(crate) fn verdict(outcome: Outcome) -> Verdict {
         app_role: "bastide_app".to_owned(),
         own_login: true,
         scoped_tables: 2,
+        database: DatabaseId { name: "shop".to_owned(), system_identifier: Some("7".to_owned()), oid: 5 },
+        production: false,
+        pooler: false,
         findings: vec![Finding {
             id: "BST-023".to_owned(),
             severity: Severity::Info,
@@ -167,7 +169,7 @@ pub(crate) fn verdict(outcome: Outcome) -> Verdict {
             mend: "Nothing.".to_owned(),
             pending_cutover: false,
         }],
-        probes: vec![probe("zero_row", Outcome::Held), probe("select", outcome)],
+        probes: vec![probe(Verb::ZeroRow, Outcome::Held), probe(Verb::Select, outcome)],
     }
 }
 

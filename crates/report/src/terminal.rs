@@ -8,7 +8,7 @@ use crate::{
     standing::{left_to_do, standing},
     text::{plain, text},
     timeline::{begun, clock},
-    verdict_text,
+    validation,
 };
 
 const SHOWN_LOCKS: usize = 10;
@@ -40,7 +40,7 @@ fn section(out: &mut String, heading: &str, lines: impl Iterator<Item = String>)
 }
 
 fn lines(verdict: &Verdict) -> Vec<String> {
-    verdict_text::verdict(verdict).lines().map(str::to_owned).collect()
+    validation::verdict(verdict).lines().map(str::to_owned).collect()
 }
 
 fn longest(report: &Report<'_>) -> impl Iterator<Item = String> {

@@ -19,7 +19,7 @@ use posture::Posture;
 pub use app::App;
 pub use error::VerifyError;
 pub use findings::{CHECKS, Check};
-pub use verdict::{Finding, Outcome, Probe, Severity, Verdict};
+pub use verdict::{Cell, Context, DatabaseId, Finding, Outcome, Path, Probe, Severity, Verb, Verdict};
 
 /// How to verify.
 #[derive(Clone, Copy, Default)]
@@ -66,12 +66,17 @@ pub async fn verify(
     let posture = Posture::read(owner, &role).await?;
     options.report(Progress::Posture { checks: CHECKS.len() });
     let findings = findings::all(&posture);
-    let mut probes = probes::run(owner, &session, &posture, options).await?;
+    let login = app.login();
+    let pooler = session.pooler().await?;
+    let mut probes = probes::run(owner, &session, login, &posture, options).await?;
     probes::compare(&mut probes, &findings, &role);
     Ok(Verdict {
         app_role: role.as_str().to_owned(),
         own_login: session.own_login(),
         scoped_tables: posture.declared().count(),
+        database: posture.database(),
+        production: options.production,
+        pooler,
         findings,
         probes,
     })

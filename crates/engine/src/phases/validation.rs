@@ -47,10 +47,9 @@ fn judged(verdict: Verdict) -> Result<Verdict, EngineError> {
     let first = verdict
         .breaches()
         .next()
-        .map(|probe| {
-            format!("{} {} with context {} was not refused", probe.verb, probe.object, probe.context)
-        })
+        .map(|probe| format!("{} was not refused", probe.cell))
         .or_else(|| verdict.open_findings().next().map(|f| format!("{} {}: {}", f.id, f.object, f.message)))
+        .or_else(|| verdict.unanswered().next().map(|probe| format!("{} has no answer", probe.cell)))
         .unwrap_or_else(|| "nothing was probed, which proves nothing".to_owned());
     Err(EngineError::NotIsolated { findings, breaches, first, verdict: Box::new(verdict) })
 }

@@ -1,14 +1,21 @@
 //! What was proved: findings, and every probe with its answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use bastide_record::{Finding, Outcome, Probe, Severity};
+use bastide_record::{Context, Finding, Outcome, Probe, Severity, Verdict};
 use maud::{Markup, html};
 
-use crate::{Report, numbers};
+use crate::{
+    Report,
+    matrix::{Matrix, meaning},
+    numbers,
+};
 
 pub(super) fn findings(report: &Report<'_>) -> Markup {
-    let Some(verdict) = report.verdict else { return html! {} };
+    report.verdict.map_or_else(|| html! {}, findings_of)
+}
+
+pub(crate) fn findings_of(verdict: &Verdict) -> Markup {
     let (info, weak): (Vec<&Finding>, Vec<&Finding>) =
         verdict.findings.iter().partition(|finding| finding.severity == Severity::Info);
     html! {
@@ -50,13 +57,11 @@ fn severity(severity: Severity) -> &'static str {
 }
 
 pub(super) fn probes(report: &Report<'_>) -> Markup {
-    let Some(verdict) = report.verdict else { return html! {} };
-    let columns: BTreeSet<(&str, &str)> =
-        verdict.probes.iter().map(|p| (p.verb.as_str(), p.context.as_str())).collect();
-    let mut rows: BTreeMap<&str, BTreeMap<(&str, &str), &Probe>> = BTreeMap::new();
-    for probe in &verdict.probes {
-        rows.entry(&probe.object).or_default().insert((&probe.verb, &probe.context), probe);
-    }
+    report.verdict.map_or_else(|| html! {}, probes_of)
+}
+
+pub(crate) fn probes_of(verdict: &Verdict) -> Markup {
+    let matrix = Matrix::of(verdict);
     let how = if verdict.own_login {
         "through a connection of its own"
     } else {
@@ -65,23 +70,47 @@ pub(super) fn probes(report: &Report<'_>) -> Markup {
     html! {
         h2 { "Probes" }
         p.lead { "Attempts, as " code { (verdict.app_role) } " " (how) ", to do what isolation forbids. "
-            span.dot.held { "●" } " held  " span.dot.breached { "▲" } " breached  " span.dot.untested { "○" } " untested" }
+            span.dot.held { "●" } " held  " span.dot.breached { "▲" } " breached  " span.dot.untested { "○" } " untested. "
+            "In each square, from the left, the contexts of its column." }
         div.scroll { table.matrix {
-            thead { tr { th { "Object" } @for (verb, context) in &columns { th { (verb.replace('_', " ")) br; span.soft { (context) } } } } }
-            tbody { @for (object, cells) in &rows { tr {
-                td { code { (object) } }
-                @for column in &columns { td { @if let Some(probe) = cells.get(column) { (cell(probe)) } } }
+            thead { tr { th { "Object" } @for column in &matrix.columns { th title=(meaning(column.verb)) {
+                (column.verb.as_str().replace('_', " ")) br;
+                span.soft { (column.contexts.iter().map(|context| short(*context)).collect::<Vec<_>>().join(" ")) }
+            } } } }
+            tbody { @for row in &matrix.rows { tr {
+                td { code { (row.object) } @if let Some(way) = row.way() { " " span.soft { (way) } } }
+                @for column in &matrix.columns { td.signs { @for context in &column.contexts {
+                    @match row.cell(column.verb, *context) { Some(probe) => (cell(probe)), None => span.dot { "\u{2003}" } }
+                } } }
             } } }
         } }
+        p.soft { "Contexts: " (Context::ALL.iter().map(|context| format!("{} {}", short(*context), context.as_str().replace('_', " "))).collect::<Vec<_>>().join(", ")) "." }
+        @if matrix.out_of_reach > 0 {
+            p.soft { (numbers::counted(matrix.out_of_reach as u64, "object", "objects")) " out of reach, each refused when read." }
+        }
         (untested(&verdict.probes))
     }
 }
 
+/// A letter or two, for a narrow column.
+fn short(context: Context) -> &'static str {
+    match context {
+        Context::Own => "ow",
+        Context::Other => "ot",
+        Context::Unset => "un",
+        Context::Empty => "em",
+        Context::Malformed => "ma",
+        Context::AfterReset => "rs",
+        Context::AfterReturn => "rt",
+    }
+}
+
 fn cell(probe: &Probe) -> Markup {
+    let context = probe.cell.context.as_str().replace('_', " ");
     let (class, sign, title) = match &probe.outcome {
-        Outcome::Held => ("held", "●", format!("held; control: {}", probe.control)),
-        Outcome::Breached { how } => ("breached", "▲", how.clone()),
-        Outcome::Untested { why } => ("untested", "○", why.clone()),
+        Outcome::Held => ("held", "●", format!("{context}: held; control: {}", probe.control)),
+        Outcome::Breached { how } => ("breached", "▲", format!("{context}: {how}")),
+        Outcome::Untested { why } => ("untested", "○", format!("{context}: {why}")),
     };
     html! { span.{ "dot " (class) } title=(title) role="img" aria-label=(title) { (sign) } }
 }
@@ -91,14 +120,14 @@ fn untested(probes: &[Probe]) -> Markup {
     let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for probe in probes {
         if let Outcome::Untested { why } = &probe.outcome {
-            reasons.entry(why).or_default().push(format!("{} {}", probe.verb, probe.object));
+            reasons.entry(why).or_default().push(probe.cell.to_string());
         }
     }
     let breaches: Vec<_> =
         probes.iter().filter(|probe| matches!(probe.outcome, Outcome::Breached { .. })).collect();
     html! {
         @for probe in breaches {
-            h3 { "Breached: " (probe.verb) " " code { (probe.object) } ", context: " (probe.context) }
+            h3 { "Breached: " (probe.cell.verb) " " code { (probe.cell.object) } ", context: " (probe.cell.context) ", by: " (probe.cell.path) }
             @if let Outcome::Breached { how } = &probe.outcome { p { (how) } }
             @if let Some(script) = &probe.reproduce { pre.calm { code { (script) } } }
         }

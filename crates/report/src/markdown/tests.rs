@@ -1,6 +1,6 @@
 //! Markdown that no name can break, and that tells what the page tells.
 
-use bastide_record::{Outcome, RunState, Verdict};
+use bastide_record::{Context, Outcome, RunState, Verdict};
 use bastide_sql::{Ident, QualifiedName};
 
 use crate::{Report, sample};
@@ -55,7 +55,8 @@ fn no_name_breaks_a_table_or_becomes_markup() {
 
 #[test]
 fn it_tells_what_the_page_tells() {
-    let untested = sample::verdict(Outcome::Untested { why: "the table is empty".to_owned() });
+    let mut untested = sample::verdict(Outcome::Untested { why: "the table is empty".to_owned() });
+    untested.probes[1].cell.context = Context::Other;
     let page = page(RunState::PendingCutover, Some(&untested));
     for told in [
         "# Isolation report: shop",
@@ -66,7 +67,7 @@ fn it_tells_what_the_page_tells() {
         "| `public.orders` | `public.orders.customer_id → public.customers` | 1,200 |",
         "| `orders_customer_fkey` | `public.orders` | `public.customers` | 1,900 | 3 |",
         "| `BST-023` | info | `public.orders` |",
-        "| select | `public.orders` | the table is empty |",
+        "| select other table | `public.orders` | the table is empty |",
         "| turn row security on for public.orders | done |  | ACCESS EXCLUSIVE | 4 ms | 91 ms | 3 |  |",
         "| assignment | 12.3 s |",
         "None was taken.",

@@ -89,6 +89,15 @@ impl Posture {
         accepted.questions.contains(&question).then_some(said)
     }
 
+    pub(crate) fn database(&self) -> bastide_record::DatabaseId {
+        let server = &self.catalog.server;
+        bastide_record::DatabaseId {
+            name: server.database.as_str().to_owned(),
+            system_identifier: server.system_identifier.clone(),
+            oid: server.database_oid,
+        }
+    }
+
     /// Scoped tables by declaration.
     pub(crate) fn declared(&self) -> impl Iterator<Item = (&QualifiedName, &Scoped)> {
         self.scoped.iter().filter(|(_, scoped)| scoped.declared)

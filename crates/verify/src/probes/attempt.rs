@@ -1,26 +1,62 @@
-//! One attempt: a transaction of the application's, always rolled back, whose script can be pasted into psql.
+//! Attempts: transactions of the application's, always rolled back, sent many at a time so that a matrix costs what the
+//! server needs for it and not a round trip each.
 
+use bastide_connect::Target;
+use bastide_record::{Cell, Context};
 use bastide_sql::{Literal, Sql, sql};
+use futures_util::{
+    TryStreamExt,
+    future::{join_all, join4},
+};
 use tokio_postgres::{Client, SimpleQueryMessage, error::SqlState};
 
 use crate::{VerifyError, app::AppSession};
+
+/// Long for a probe, short for whoever waits behind one.
+const LIMITS: &str =
+    "SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '250ms'; SET LOCAL row_security = on";
+
+/// Attempts that are under way together.
+const TOGETHER: usize = 64;
 
 /// The application's way in.
 pub(super) struct Actor<'a> {
     client: &'a Client,
     enter: Vec<Sql>,
     production: bool,
+    /// What a script says at its top: how to get to where the attempt was made.
+    way_in: String,
 }
 
-/// The tenant context an attempt begins with.
+/// One attempt at one cell.
 #[derive(Clone, Debug)]
-pub(super) enum Context {
-    None,
-    /// The setting exists and is empty, as after a transaction that set it.
-    Empty,
-    /// The setting holds no key at all, put there past `set_tenant`.
-    Malformed,
-    Tenant(String),
+pub(super) struct Trial {
+    pub(super) cell: Cell,
+    /// An earlier transaction on the same connection, committed.
+    pub(super) before: Option<Vec<Sql>>,
+    /// Rows made, and the context set.
+    pub(super) opening: Vec<Sql>,
+    pub(super) act: Act,
+    /// What undoes what a rollback does not: it comes after ROLLBACK, and may fail.
+    pub(super) after: Option<Sql>,
+    /// How a script comes to the rows that the attempt had ready, before anything else.
+    pub(super) given: Vec<Given>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Act {
+    Statements(Vec<Sql>),
+    /// `COPY … TO STDOUT`; its lines are counted.
+    CopyOut(Sql),
+}
+
+/// A row the attempt holds as a literal. A script reads it again, as the tenant whose it is: no row is in a report.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    pub(super) variable: &'static str,
+    pub(super) tenant: String,
+    pub(super) query: Sql,
+    pub(super) literal: Sql,
 }
 
 /// What the server answered, statement by statement.
@@ -36,12 +72,13 @@ pub(super) struct Results {
 }
 
 /// The server's no.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Refusal {
     pub(super) code: SqlState,
     /// The server names a constraint or column of its own: the row had passed the policy by then. An exception of the
     /// same class raised by a trigger names none.
     pub(super) by_constraint: bool,
+    pub(super) constraint: Option<String>,
     /// The context could not even be set.
     pub(super) early: bool,
 }
@@ -49,84 +86,155 @@ pub(super) struct Refusal {
 pub(super) type Reply = Result<Answer, Refusal>;
 
 impl<'a> Actor<'a> {
-    pub(super) fn new(session: &'a AppSession, owner: &'a Client, production: bool) -> Self {
-        Self { client: session.client(owner), enter: session.enter(), production }
-    }
-
-    /// Runs `statements` in `context` and rolls back.
-    pub(super) async fn attempt(
-        &self,
-        object: &str,
-        context: &Context,
-        statements: &[Sql],
-    ) -> Result<Reply, VerifyError> {
-        self.within(object, context, "ROLLBACK", async |client| {
-            let messages = client.simple_query(&joined(statements)).await?;
-            Ok(collect(messages))
-        })
-        .await
-    }
-
-    /// Sets the context, commits, and leaves the connection as the next request would find it.
-    pub(super) async fn visit(&self, object: &str, context: &Context) -> Result<Reply, VerifyError> {
-        self.within(object, context, "COMMIT", async |_| Ok(Answer::default())).await
-    }
-
-    /// The same frame for what the simple protocol cannot carry (COPY).
-    pub(super) async fn within(
-        &self,
-        object: &str,
-        context: &Context,
-        end: &str,
-        act: impl AsyncFnOnce(&Client) -> Result<Answer, tokio_postgres::Error>,
-    ) -> Result<Reply, VerifyError> {
-        let lost = |source| VerifyError::Lost { object: object.to_owned(), source };
-        let outcome = match self.client.batch_execute(&joined(&self.opening(context))).await {
-            Err(error) => Err((error, true)),
-            Ok(()) => act(self.client).await.map_err(|error| (error, false)),
+    pub(super) fn new(
+        session: &'a AppSession,
+        owner: &'a Client,
+        production: bool,
+        app: Option<&Target>,
+    ) -> Self {
+        let way_in = match app {
+            Some(target) => {
+                let (user, database) = (target.user(), target.database());
+                let host = target.host_for_people();
+                format!("-- psql, logged in as {user} to {database} at {host}")
+            }
+            None => "-- psql, logged in as the owner; SET ROLE makes it the application".to_owned(),
         };
-        self.client.batch_execute(end).await.map_err(lost)?;
-        match outcome {
-            Ok(answer) => Ok(Ok(answer)),
-            Err((error, early)) => match error.as_db_error() {
-                Some(refusal) => Ok(Err(Refusal {
-                    code: refusal.code().clone(),
-                    by_constraint: refusal.constraint().is_some() || refusal.column().is_some(),
-                    early,
-                })),
-                None => Err(lost(error)),
-            },
+        // A name may hold a newline; a comment may not.
+        let way_in = format!("{}\n\\set ON_ERROR_STOP on\n", way_in.replace(char::is_control, " "));
+        Self { client: session.client(owner), enter: session.enter(), production, way_in }
+    }
+
+    /// Makes each attempt, in order, and rolls it back.
+    pub(super) async fn all(&self, trials: &[Trial]) -> Result<Vec<Reply>, VerifyError> {
+        let mut replies = Vec::with_capacity(trials.len());
+        let pipelined = |trial: &Trial| matches!(trial.act, Act::Statements(_));
+        // COPY asks the server something first, so nothing may be sent behind it.
+        for run in trials.chunk_by(|one, next| pipelined(one) && pipelined(next)) {
+            for some in run.chunks(TOGETHER) {
+                for reply in join_all(some.iter().map(|trial| self.one(trial))).await {
+                    replies.push(reply?);
+                }
+            }
+        }
+        Ok(replies)
+    }
+
+    /// Each future sends all it has when it is first polled, so the messages of one attempt stay together.
+    pub(super) async fn one(&self, trial: &Trial) -> Result<Reply, VerifyError> {
+        let lost = |source| VerifyError::Lost { object: trial.cell.object.clone(), source };
+        let before = trial.before.as_ref().map(|before| self.transaction(before, "COMMIT"));
+        let opening =
+            joined(&self.begin().into_iter().chain(trial.opening.iter().cloned()).collect::<Vec<_>>());
+        let end = match &trial.after {
+            Some(after) => format!("ROLLBACK;\n{after}"),
+            None => "ROLLBACK".to_owned(),
+        };
+        let before = async {
+            match &before {
+                Some(before) => self.client.batch_execute(before).await,
+                None => Ok(()),
+            }
+        };
+        let opening = self.client.batch_execute(&opening);
+        let (before, opening, act, end) = match &trial.act {
+            Act::Statements(statements) => {
+                let statements = joined(statements);
+                let act = async { self.client.simple_query(&statements).await.map(collect) };
+                join4(before, opening, act, self.client.batch_execute(&end)).await
+            }
+            Act::CopyOut(copy) => (
+                before.await,
+                opening.await,
+                self.lines(copy).await.map(Answer::of),
+                self.client.batch_execute(&end).await,
+            ),
+        };
+        match end {
+            Err(error) if trial.after.is_none() || error.as_db_error().is_none() => return Err(lost(error)),
+            _ => {}
+        }
+        let (error, early) = match (before.and(opening), act) {
+            (Err(error), _) => (error, true),
+            (Ok(()), Err(error)) => (error, false),
+            (Ok(()), Ok(answer)) => return Ok(Ok(answer)),
+        };
+        match error.as_db_error() {
+            Some(refusal) => Ok(Err(Refusal {
+                code: refusal.code().clone(),
+                by_constraint: refusal.constraint().is_some() || refusal.column().is_some(),
+                constraint: refusal.constraint().map(str::to_owned),
+                early,
+            })),
+            None => Err(lost(error)),
         }
     }
 
-    /// A psql script that makes the attempt again, to be run as the application's login (or, with `SET ROLE`, as the owner).
-    pub(super) fn script(&self, context: &Context, statements: &[Sql]) -> String {
-        let mut script = joined(&self.opening(context));
-        script.push_str(&joined(statements));
+    /// Text format writes one line a row: a newline inside a value is escaped.
+    async fn lines(&self, copy: &Sql) -> Result<u64, tokio_postgres::Error> {
+        let stream = self.client.copy_out(copy.as_str()).await?;
+        let lines = stream.try_fold(0, async |lines, chunk| {
+            Ok(lines + chunk.iter().filter(|byte| **byte == b'\n').map(|_| 1).sum::<u64>())
+        });
+        lines.await
+    }
+
+    /// A psql script that makes the attempt again. Nothing in it is a row of the shop's, and no password.
+    pub(super) fn script(&self, trial: &Trial) -> String {
+        let mut rest = joined(&trial.opening);
+        match &trial.act {
+            Act::Statements(statements) => rest.push_str(&joined(statements)),
+            Act::CopyOut(copy) => rest.push_str(&joined(std::slice::from_ref(copy))),
+        }
+        let mut script = self.way_in.clone();
+        for given in &trial.given {
+            if !rest.contains(given.literal.as_str()) {
+                continue;
+            }
+            rest = rest.replace(given.literal.as_str(), &format!(":'{}'", given.variable));
+            script.push_str(&joined(&self.begin()));
+            script.push_str(&joined(&[set_tenant(&given.tenant)]));
+            script.push_str(&format!("{} \\gset\nROLLBACK;\n", given.query));
+        }
+        if let Some(before) = &trial.before {
+            script.push_str(&self.transaction(before, "COMMIT;\n"));
+        }
+        script.push_str(&joined(&self.begin()));
+        script.push_str(&rest);
         script.push_str("ROLLBACK;\n");
         script
     }
 
-    fn opening(&self, context: &Context) -> Vec<Sql> {
-        let mut opening = vec![
-            if self.production { sql!("BEGIN READ ONLY") } else { sql!("BEGIN") },
-            sql!("SET LOCAL statement_timeout = '15s'"),
-            sql!("SET LOCAL lock_timeout = '250ms'"),
-            sql!("SET LOCAL row_security = on"),
-        ];
-        opening.extend(self.enter.iter().cloned());
-        match context {
-            Context::None => {}
-            Context::Empty => opening.push(sql!("SET LOCAL bastide.tenant = ''")),
-            Context::Malformed => opening.push(sql!("SET LOCAL bastide.tenant = 'no key'' OR true --'")),
-            Context::Tenant(key) => opening.push(set_tenant(key)),
-        }
-        opening
+    fn begin(&self) -> Vec<Sql> {
+        let mut begin =
+            vec![if self.production { sql!("BEGIN READ ONLY") } else { sql!("BEGIN") }, Sql::trusted(LIMITS)];
+        begin.extend(self.enter.iter().cloned());
+        begin
+    }
+
+    fn transaction(&self, statements: &[Sql], end: &str) -> String {
+        let mut text = joined(&self.begin());
+        text.push_str(&joined(statements));
+        text.push_str(end);
+        text
     }
 }
 
 pub(super) fn set_tenant(key: &str) -> Sql {
     sql!("SELECT bastide.set_tenant({})", Literal::text(key))
+}
+
+/// What brings a transaction into a context; `own` is the tenant that acts. For a context that the transaction before
+/// left behind, what that transaction does comes first.
+pub(super) fn enter(context: Context, own: &str) -> (Option<Vec<Sql>>, Vec<Sql>) {
+    match context {
+        Context::Own | Context::Other => (None, vec![set_tenant(own)]),
+        Context::Unset => (None, Vec::new()),
+        Context::Empty => (None, vec![sql!("SET LOCAL bastide.tenant = ''")]),
+        Context::Malformed => (None, vec![sql!("SET LOCAL bastide.tenant = 'no key'' OR true --'")]),
+        Context::AfterReset => (None, vec![set_tenant(own), sql!("RESET bastide.tenant")]),
+        Context::AfterReturn => (Some(vec![set_tenant(own)]), Vec::new()),
+    }
 }
 
 fn joined(statements: &[Sql]) -> String {
@@ -151,6 +259,13 @@ fn collect(messages: Vec<SimpleQueryMessage>) -> Answer {
     answer
 }
 
+impl Trial {
+    pub(super) fn new(cell: Cell, own: &str, statements: Vec<Sql>) -> Self {
+        let (before, opening) = enter(cell.context, own);
+        Self { cell, before, opening, act: Act::Statements(statements), after: None, given: Vec::new() }
+    }
+}
+
 impl Answer {
     pub(super) fn of(affected: u64) -> Self {
         Self { results: vec![Results { rows: Vec::new(), affected }] }
@@ -163,12 +278,17 @@ impl Answer {
 
     /// A count in the first row of the last result.
     pub(super) fn number(&self, column: usize) -> u64 {
-        let value = self
-            .results
-            .last()
-            .and_then(|last| last.rows.first())
-            .and_then(|row| row.get(column)?.as_deref());
-        value.and_then(|text| text.parse().ok()).unwrap_or_default()
+        self.number_of(self.results.len().saturating_sub(1), column)
+    }
+
+    /// The same of one of several statements.
+    pub(super) fn number_of(&self, statement: usize, column: usize) -> u64 {
+        let row = self.results.get(statement).and_then(|result| result.rows.first());
+        row.and_then(|row| row.get(column)?.as_deref()?.parse().ok()).unwrap_or_default()
+    }
+
+    pub(super) fn affected_by(&self, statement: usize) -> u64 {
+        self.results.get(statement).map_or(0, |result| result.affected)
     }
 }
 
@@ -189,6 +309,10 @@ impl Refusal {
 
     pub(super) fn words(&self) -> String {
         let early = if self.early { ", already when the context was set" } else { "" };
-        format!("refused with {}{early}", self.code.code())
+        match self.code.code() {
+            "57014" => format!("gave up after 5 s (57014){early}"),
+            "55P03" => format!("gave up after it had waited 250 ms for a lock (55P03){early}"),
+            code => format!("refused with {code}{early}"),
+        }
     }
 }

@@ -5,24 +5,32 @@
 //! asking is *untested* with the reason.
 
 mod attempt;
+mod by_rows;
+mod carried;
 mod closed;
-mod copy;
+mod copy_in;
+mod function;
 mod insert;
-mod read;
+mod link;
+mod rows;
 mod session;
 mod subject;
 mod truncate;
 mod unscoped;
 mod view;
-mod write;
 mod zero_row;
 
-use bastide_catalog::TableKind;
-use bastide_sql::{Ident, Sql};
+use std::collections::BTreeMap;
+
+use bastide_catalog::{Table, TableKind};
+use bastide_connect::Target as Login;
+use bastide_record::{Cell, Context, Path, Verb};
+use bastide_sql::{Ident, sql};
 use tokio_postgres::Client;
 
 use self::{
-    attempt::{Actor, Context, Refusal},
+    attempt::{Actor, Refusal, Reply, Trial},
+    by_rows::Target,
     subject::Subject,
 };
 use crate::{Finding, Options, Outcome, Posture, Probe, Progress, Severity, VerifyError, app::AppSession};
@@ -36,13 +44,9 @@ struct Ground<'a> {
 }
 
 /// Which attempt a probe is about.
-struct Case<'a> {
-    object: &'a str,
-    verb: &'static str,
-    context: &'static str,
-}
+struct Case(Cell);
 
-impl Case<'_> {
+impl Case {
     fn held(&self, control: impl Into<String>) -> Probe {
         self.probe(Outcome::Held, control.into(), None)
     }
@@ -60,56 +64,66 @@ impl Case<'_> {
     }
 
     fn probe(&self, outcome: Outcome, control: String, reproduce: Option<String>) -> Probe {
-        Probe {
-            object: self.object.to_owned(),
-            verb: self.verb.to_owned(),
-            context: self.context.to_owned(),
-            outcome,
-            control,
-            reproduce,
-        }
+        Probe { cell: self.0.clone(), outcome, control, reproduce }
     }
 }
 
 impl Ground<'_> {
-    async fn attempt(
-        &self,
-        object: &str,
-        context: &Context,
-        statements: &[Sql],
-    ) -> Result<attempt::Reply, VerifyError> {
-        self.app.attempt(object, context, statements).await
+    fn cell_of(&self, table: &Table, verb: Verb, context: Context) -> Cell {
+        let path = if table.parents.is_empty() { Path::Table } else { Path::Partition };
+        Cell { object: table.name.to_string(), path, verb, context }
+    }
+
+    fn cell(&self, subject: &Subject<'_>, verb: Verb, context: Context) -> Cell {
+        self.cell_of(subject.table, verb, context)
     }
 }
 
-/// Probes every object the application can reach, and every table it must not.
+/// Without the privilege there is no control, but the refusal itself can be seen.
+fn none_possible(ground: &Ground<'_>, trial: &Trial, reply: &Reply) -> Probe {
+    let case = Case(trial.cell.clone());
+    match reply {
+        Err(refusal) if refusal.not_permitted() => {
+            case.held("none possible: the application has no such privilege")
+        }
+        Err(refusal) => case.refused(refusal),
+        Ok(_) => {
+            let how = "it worked although the application has no such privilege (rolled back)";
+            case.breached(how, "", ground.app.script(trial))
+        }
+    }
+}
+
+/// Probes every object the application can reach, and every one it must not.
 pub(crate) async fn run(
     owner: &Client,
     session: &AppSession,
+    login: Option<&Login>,
     posture: &Posture,
     options: Options<'_>,
 ) -> Result<Vec<Probe>, VerifyError> {
     let production = options.production;
-    let ground = Ground { owner, app: Actor::new(session, owner, production), posture, production };
+    let ground = Ground { owner, app: Actor::new(session, owner, production, login), posture, production };
     let total = posture.catalog.tables.len() + posture.catalog.views.len();
+    let tenants = tenants(owner, posture).await?;
     let mut probes = Vec::new();
-    let mut best: Option<Subject<'_>> = None;
+    let mut closed = Vec::new();
+    let mut subjects = BTreeMap::new();
     for (done, table) in posture.catalog.tables.values().enumerate() {
         let object = table.name.to_string();
         options.report(Progress::Probing { object: &object, done, total });
         let scoped = posture.scoped.get(&table.name);
         if !posture.reach.contains_key(&table.name) {
-            probes.push(closed::probe(&ground, &table.name).await?);
+            closed.push((table.name.clone(), ground.cell_of(table, Verb::Closed, Context::Unset).path));
         } else if table.kind == TableKind::Foreign {
-            let case = Case { object: &object, verb: "zero_row", context: "none" };
+            let case = Case(ground.cell_of(table, Verb::ZeroRow, Context::Unset));
             probes.push(case.untested("row security does not reach the foreign server its rows are on"));
         } else if let Some(scoped) = scoped {
-            let chosen = Subject::choose(owner, posture, table, scoped, production).await?;
-            let Some(subject) = chosen else { continue };
-            table_probes(&ground, &subject, &mut probes).await?;
-            if serves_better(&subject, best.as_ref()) {
-                best = Some(subject);
-            }
+            let Some(filtered) = zero_row(&ground, table, &mut probes).await? else { continue };
+            let chosen = Subject::choose(owner, posture, table, scoped, &tenants, production).await?;
+            let Some(mut subject) = chosen else { continue };
+            table_probes(&ground, &mut subject, filtered, &mut probes).await?;
+            subjects.insert(&table.name, subject);
         } else {
             probes.extend(unscoped::probe(&ground, table).await?);
         }
@@ -118,48 +132,106 @@ pub(crate) async fn run(
         let object = view.name.to_string();
         options.report(Progress::Probing { object: &object, done: posture.catalog.tables.len() + at, total });
         if posture.reach.contains_key(&view.name) {
-            view::probe(&ground, view, &mut probes).await?;
+            view::probe(&ground, view, &subjects, &mut probes).await?;
         } else {
-            probes.push(closed::probe(&ground, &view.name).await?);
+            closed.push((view.name.clone(), Path::View));
         }
     }
-    closed::kept(&ground, &mut probes).await?;
-    session::probe(&ground, best.as_ref(), &mut probes).await?;
+    closed.extend(posture.kept_tables.iter().map(|name| (name.clone(), Path::Table)));
+    probes.extend(closed::probe(&ground, &closed).await?);
+    let best = subjects.values().find(|subject| subject.own.is_some() && subject.other.is_some());
+    function::probe(&ground, best, &mut probes).await?;
+    probes.push(session::probe(&ground).await?);
     Ok(probes)
 }
 
-/// The session families need one table with rows of two tenants, the fewer the better.
-fn serves_better(subject: &Subject<'_>, best: Option<&Subject<'_>>) -> bool {
-    let rows = |subject: &Subject<'_>| match (&subject.own, &subject.other) {
-        (Some(own), Some(other)) if subject.reach.may("SELECT") => Some((other.rows == 0, own.rows)),
-        _ => None,
-    };
-    match (rows(subject), best.and_then(rows)) {
-        (Some(new), Some(old)) => new < old,
-        (new, None) => new.is_some(),
-        (None, Some(_)) => false,
+/// Two of the tenants there are, from their root: for tables that have rows of fewer.
+async fn tenants(owner: &Client, posture: &Posture) -> Result<Vec<String>, VerifyError> {
+    let root = posture.scoped_tables().find(|(table, _)| posture.is_root(table));
+    let Some((root, scoped)) = root else { return Ok(Vec::new()) };
+    let query = sql!(
+        "SELECT min(key), max(key) FROM (SELECT {}::text AS key FROM {} LIMIT 2) AS keys",
+        scoped.tenant_column,
+        root.name
+    );
+    let keys = subject::ask_row(owner, &query).await?.unwrap_or_default();
+    let mut keys: Vec<String> = keys.into_iter().flatten().collect();
+    keys.dedup();
+    Ok(keys)
+}
+
+/// Whether the zero-row probe held; `None` when somebody holds the table. Whoever does so once would at every attempt, and
+/// each would hold up everybody behind it.
+async fn zero_row(
+    ground: &Ground<'_>,
+    table: &Table,
+    probes: &mut Vec<Probe>,
+) -> Result<Option<bool>, VerifyError> {
+    let cell = ground.cell_of(table, Verb::ZeroRow, Context::Unset);
+    let may_select = ground.posture.reaches(&table.name, "SELECT");
+    let probe = zero_row::probe(ground, cell, &table.name, may_select).await?;
+    let filtered = probe.outcome == Outcome::Held;
+    let gave_up = matches!(&probe.outcome, Outcome::Untested { why } if why.starts_with("gave up"));
+    probes.push(probe);
+    if gave_up {
+        let case = Case(ground.cell_of(table, Verb::Select, Context::Unset));
+        probes.push(case.untested("not tried, nor any other probe of it: the zero-row probe gave up"));
+        return Ok(None);
     }
+    Ok(Some(filtered))
 }
 
 async fn table_probes(
     ground: &Ground<'_>,
-    subject: &Subject<'_>,
+    subject: &mut Subject<'_>,
+    filtered: bool,
     probes: &mut Vec<Probe>,
 ) -> Result<(), VerifyError> {
-    probes.push(
-        zero_row::probe(ground, &subject.object, &subject.table.name, subject.reach.may("SELECT")).await?,
-    );
-    if subject.reach.may("SELECT") {
-        read::probe(ground, subject, probes).await?;
-        copy::out(ground, subject, probes).await?;
+    if !ground.production {
+        subject.make_rows(ground.owner, &ground.app, ground.posture).await?;
+    }
+    let subject = &*subject;
+    let may = |privilege| subject.reach.may(privilege);
+    let target = Target {
+        subject,
+        object: &subject.object,
+        path: ground.cell(subject, Verb::Select, Context::Unset).path,
+        name: &subject.table.name,
+        column: subject.column,
+        harmless: subject.harmless_column(),
+        is_table: true,
+        returning_by_delete: !may("UPDATE"),
+        filtered,
+    };
+    if subject.own.is_none() {
+        let why = "there is no tenant yet, so only the zero-row probe proves that it is filtered";
+        let case = Case(target.cell(Verb::Select, Context::Unset));
+        probes.push(if filtered { case.held(why) } else { case.untested(why) });
+    }
+    if may("SELECT") {
+        by_rows::probe(ground, &target, Verb::Select, true, probes).await?;
+        by_rows::probe(ground, &target, Verb::CopyOut, true, probes).await?;
     }
     probes.push(truncate::probe(ground, subject).await?);
-    if ground.production {
-        return Ok(());
+    if !ground.production {
+        let writes = [
+            (Verb::Update, may("UPDATE")),
+            (Verb::Returning, (may("UPDATE") || may("DELETE")) && may("SELECT")),
+            (Verb::Merge, may("UPDATE") && may("SELECT")),
+            (Verb::Delete, may("DELETE")),
+        ];
+        for (verb, allowed) in writes {
+            by_rows::probe(ground, &target, verb, allowed, probes).await?;
+        }
+        insert::probe(ground, subject, Verb::Insert, probes).await?;
+        if subject.conflict_key().is_some() {
+            insert::probe(ground, subject, Verb::OnConflict, probes).await?;
+        }
+        probes.extend(insert::moved(ground, subject).await?);
+        probes.push(copy_in::probe(ground, subject).await?);
+        link::probe(ground, subject, probes).await?;
     }
-    write::probe(ground, subject, probes).await?;
-    insert::probe(ground, subject, probes).await?;
-    copy::into(ground, subject, probes).await
+    carried::probe(ground, &target, probes).await
 }
 
 /// A breach of what posture found nothing wrong with is a gap in posture, and says so.
@@ -168,7 +240,7 @@ pub(crate) fn compare(probes: &mut [Probe], findings: &[Finding], app: &Ident) {
         let Outcome::Breached { how } = &mut probe.outcome else { continue };
         let explained = findings.iter().any(|finding| {
             finding.severity > Severity::Info
-                && (finding.object == probe.object || finding.object == app.to_string())
+                && (names(&finding.object, &probe.cell) || finding.object == app.to_string())
         });
         if !explained {
             how.push_str("; posture found nothing wrong with it, so a check is missing: please report this");
@@ -176,12 +248,24 @@ pub(crate) fn compare(probes: &mut [Probe], findings: &[Finding], app: &Ident) {
     }
 }
 
+/// What is wrong with the context is behind whatever is breached; a foreign key's cell names its table first.
+fn names(finding: &str, cell: &Cell) -> bool {
+    let of_table = || cell.object.strip_prefix(finding).is_some_and(|rest| rest.starts_with(':'));
+    finding == cell.object || finding.starts_with("bastide.") || cell.path == Path::ForeignKey && of_table()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn breach(object: &str) -> Probe {
-        Case { object, verb: "select", context: "none" }.breached("5 rows seen", "", String::new())
+        let cell = Cell {
+            object: object.to_owned(),
+            path: Path::Table,
+            verb: Verb::Select,
+            context: Context::Unset,
+        };
+        Case(cell).breached("5 rows seen", "", String::new())
     }
 
     #[test]

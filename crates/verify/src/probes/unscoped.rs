@@ -2,17 +2,17 @@
 //! in reach at all.
 
 use bastide_catalog::Table;
+use bastide_record::{Context, Verb};
 use bastide_sql::sql;
 
-use super::{Case, Context, Ground};
+use super::{Case, Ground, attempt::Trial, none_possible};
 use crate::{Probe, VerifyError};
 
 pub(super) async fn probe(ground: &Ground<'_>, table: &Table) -> Result<Vec<Probe>, VerifyError> {
-    let object = table.name.to_string();
-    let case = Case { object: &object, verb: "select", context: "none" };
+    let case = Case(ground.cell_of(table, Verb::Select, Context::Unset));
     let may_select = ground.posture.reaches(&table.name, "SELECT");
-    let script = [sql!("SELECT FROM {} LIMIT 0", table.name)];
-    let reply = ground.attempt(&object, &Context::None, &script).await?;
+    let trial = Trial::new(case.0.clone(), "", vec![sql!("SELECT FROM {} LIMIT 0", table.name)]);
+    let reply = ground.app.one(&trial).await?;
     let by_parent = || table.parents.iter().find_map(|parent| ground.posture.class(parent));
     let class = ground.posture.class(&table.name).or_else(by_parent);
     let known = class == Some("shared") || ground.posture.classes.is_none();
@@ -29,27 +29,16 @@ pub(super) async fn probe(ground: &Ground<'_>, table: &Table) -> Result<Vec<Prob
                 Some(class) => format!("readable without a context, though the plan calls it {class}"),
                 None => "readable without a context, and no run has decided whose its rows are".to_owned(),
             };
-            case.breached(how, "", ground.app.script(&Context::None, &script))
+            case.breached(how, "", ground.app.script(&trial))
         }
     }];
     // Writing a shared table is posture's finding where it is granted; where it is not, the refusal can be seen.
-    if !ground.production
-        && known
-        && !ground.posture.reach.get(&table.name).is_some_and(|reach| reach.may_write())
-    {
-        let case = Case { object: &object, verb: "delete", context: "none" };
-        let script = [sql!("DELETE FROM {} WHERE false", table.name)];
-        probes.push(match ground.attempt(&object, &Context::None, &script).await? {
-            Err(refusal) if refusal.not_permitted() => {
-                case.held("none possible: the application may only read it")
-            }
-            Err(refusal) => case.refused(&refusal),
-            Ok(_) => case.breached(
-                "rows that every tenant reads can be deleted",
-                "",
-                ground.app.script(&Context::None, &script),
-            ),
-        });
+    let may_write = ground.posture.reach.get(&table.name).is_some_and(|reach| reach.may_write());
+    if !ground.production && known && !may_write {
+        let cell = ground.cell_of(table, Verb::Delete, Context::Unset);
+        let trial = Trial::new(cell, "", vec![sql!("DELETE FROM {} WHERE false", table.name)]);
+        let reply = ground.app.one(&trial).await?;
+        probes.push(none_possible(ground, &trial, &reply));
     }
     Ok(probes)
 }

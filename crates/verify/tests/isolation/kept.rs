@@ -38,7 +38,7 @@ async fn every_table_that_bastide_keeps_is_missed_when_it_is_opened() {
             let object = format!("bastide.{name}");
             let found =
                 open(&verdict).iter().any(|finding| finding.id == "BST-047" && finding.object == object);
-            let breached = verdict.breaches().any(|probe| probe.object == object);
+            let breached = verdict.breaches().any(|probe| probe.cell.object == object);
             if !found || breached != probed {
                 missed.push(format!("{privilege} on {object} to {to}: found: {found}; breached: {breached}"));
             }

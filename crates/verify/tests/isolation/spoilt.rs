@@ -170,7 +170,7 @@ const BREACHES: &[Breach] = &[
         "single-column foreign key",
         "BST-022",
         "public.\"Order Lines\"",
-        false,
+        true,
         r#"ALTER TABLE "Order Lines" DROP CONSTRAINT "Order Lines_tenant_id_order_id_fkey",
            ADD FOREIGN KEY (order_id) REFERENCES orders (id)"#,
     ),

@@ -23,7 +23,7 @@ pub(crate) async fn run(context: &Context, command: Rls) -> anyhow::Result<Exit>
             let how = migrate::How { dry_run, until, on_failure, backup, yes };
             migrate::run(context, &planning, plan, how).await
         }
-        Rls::Validate { app_role, production } => validate::run(context, app_role, production).await,
+        Rls::Validate(arguments) => validate::run(context, arguments).await,
         Rls::Status { run, watch: false, .. } => status::run(context, &run).await,
         Rls::Status { run, watch: true, interval } => watch::run(context, &run, interval).await,
         Rls::Resume { run } => resume::run(context, &run).await,

@@ -1,0 +1,107 @@
+//! Probes as a matrix: a row for each object and way to it, a column for each verb, and in each square a sign for each
+//! context. It holds what the verdict holds, neither more nor less.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bastide_record::{Context, Path, Probe, Verb, Verdict};
+
+pub(crate) struct Matrix<'a> {
+    /// In the order of [`Verb`].
+    pub(crate) columns: Vec<Column>,
+    pub(crate) rows: Vec<Row<'a>>,
+    /// Objects that no grant leads to, all of them refused: they would be rows of one sign each.
+    pub(crate) out_of_reach: usize,
+}
+
+pub(crate) struct Column {
+    pub(crate) verb: Verb,
+    /// In the order of [`Context`]; those that the verb is tried in somewhere.
+    pub(crate) contexts: Vec<Context>,
+}
+
+pub(crate) struct Row<'a> {
+    pub(crate) object: &'a str,
+    pub(crate) path: Path,
+    cells: BTreeMap<(Verb, Context), &'a Probe>,
+}
+
+impl<'a> Matrix<'a> {
+    pub(crate) fn of(verdict: &'a Verdict) -> Self {
+        let out_of_reach = |probe: &&Probe| {
+            probe.cell.verb == Verb::Closed && probe.outcome == bastide_record::Outcome::Held
+        };
+        let mut rows: BTreeMap<(&str, Path), BTreeMap<(Verb, Context), &Probe>> = BTreeMap::new();
+        let mut columns: BTreeMap<Verb, BTreeSet<Context>> = BTreeMap::new();
+        for probe in verdict.probes.iter().filter(|probe| !out_of_reach(probe)) {
+            let cell = &probe.cell;
+            rows.entry((&cell.object, cell.path)).or_default().insert((cell.verb, cell.context), probe);
+            columns.entry(cell.verb).or_default().insert(cell.context);
+        }
+        Self {
+            columns: columns
+                .into_iter()
+                .map(|(verb, contexts)| Column { verb, contexts: contexts.into_iter().collect() })
+                .collect(),
+            rows: rows.into_iter().map(|((object, path), cells)| Row { object, path, cells }).collect(),
+            out_of_reach: verdict.probes.iter().filter(out_of_reach).count(),
+        }
+    }
+}
+
+impl<'a> Row<'a> {
+    pub(crate) fn cell(&self, verb: Verb, context: Context) -> Option<&'a Probe> {
+        self.cells.get(&(verb, context)).copied()
+    }
+
+    /// A way that is not the object's own kind.
+    pub(crate) fn way(&self) -> Option<&'static str> {
+        match self.path {
+            Path::Prepared => Some("prepared"),
+            Path::Cursor => Some("cursor"),
+            Path::ForeignKey => Some("foreign key"),
+            _ => None,
+        }
+    }
+}
+
+/// Short enough to stand over a column.
+pub(crate) fn heading(verb: Verb) -> &'static str {
+    match verb {
+        Verb::ZeroRow => "zero",
+        Verb::Select => "select",
+        Verb::CopyOut => "copy",
+        Verb::Insert => "insert",
+        Verb::OnConflict => "confl.",
+        Verb::Merge => "merge",
+        Verb::Update => "update",
+        Verb::Returning => "return.",
+        Verb::Delete => "delete",
+        Verb::Move => "move",
+        Verb::CopyIn => "in",
+        Verb::Truncate => "trunc",
+        Verb::Execute => "call",
+        Verb::Closed => "closed",
+        Verb::Preset => "preset",
+    }
+}
+
+/// What a verb is, in a sentence for a legend.
+pub(crate) fn meaning(verb: Verb) -> &'static str {
+    match verb {
+        Verb::ZeroRow => "does a policy filter reads at all",
+        Verb::Select => "SELECT",
+        Verb::CopyOut => "COPY TO",
+        Verb::Insert => "INSERT",
+        Verb::OnConflict => "INSERT … ON CONFLICT",
+        Verb::Merge => "MERGE",
+        Verb::Update => "UPDATE",
+        Verb::Returning => "UPDATE … RETURNING",
+        Verb::Delete => "DELETE",
+        Verb::Move => "an UPDATE that gives a row away",
+        Verb::CopyIn => "COPY FROM",
+        Verb::Truncate => "TRUNCATE, by privilege only",
+        Verb::Execute => "a function's call",
+        Verb::Closed => "a read that no grant allows",
+        Verb::Preset => "a tenant before any was set",
+    }
+}

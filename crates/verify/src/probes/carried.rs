@@ -1,0 +1,158 @@
+//! What is begun as one tenant and gone on with as another: statements prepared, and cursors opened, before the context
+//! was switched. All of it inside one transaction, so that it goes through a pooler.
+
+use bastide_record::{Context, Path, Verb};
+use bastide_sql::{Sql, sql};
+
+use super::{
+    Case, Ground,
+    attempt::{Trial, set_tenant},
+    by_rows::Target,
+    rows::ATTEMPT,
+};
+use crate::{Probe, VerifyError};
+
+/// Six executions make the server consider a generic plan; it must ask for the tenant again each time.
+const EXECUTIONS: usize = 6;
+
+pub(super) async fn probe(
+    ground: &Ground<'_>,
+    target: &Target<'_>,
+    probes: &mut Vec<Probe>,
+) -> Result<(), VerifyError> {
+    let subject = target.subject;
+    let (Some(own), Some(other)) = (&subject.own, &subject.other) else { return Ok(()) };
+    let mut trials = Vec::new();
+    let read = sql!(
+        "SELECT count(*) FROM (SELECT FROM {} WHERE {} = {} LIMIT 1000) AS seen",
+        target.name,
+        target.column,
+        subject.value(&own.key)
+    );
+    let switched = |context| match context {
+        Context::Other => set_tenant(&other.key),
+        _ => sql!("SET LOCAL bastide.tenant = ''"),
+    };
+    for context in [Context::Other, Context::Empty] {
+        let trial = |path, verb, statements: Vec<Sql>| {
+            let mut cell = target.cell(verb, context);
+            cell.path = path;
+            let mut trial = subject.trial(cell, statements);
+            // It begins as a tenant, whatever it goes on as.
+            if context == Context::Empty {
+                trial.opening.pop();
+                trial.opening.push(set_tenant(&own.key));
+            }
+            if path == Path::Prepared {
+                trial.after = Some(sql!("DEALLOCATE bastide_probe"));
+            }
+            trial
+        };
+        if subject.reach.may("SELECT") {
+            let mut statements = vec![sql!("PREPARE bastide_probe AS {}", read)];
+            statements.extend(std::iter::repeat_n(sql!("EXECUTE bastide_probe"), EXECUTIONS));
+            statements.extend([switched(context), sql!("EXECUTE bastide_probe")]);
+            trials.push(trial(Path::Prepared, Verb::Select, statements));
+            let cursor =
+                sql!("DECLARE bastide_probe CURSOR FOR SELECT {}::text FROM {}", target.column, target.name);
+            trials.push(trial(
+                Path::Cursor,
+                Verb::Select,
+                vec![
+                    cursor,
+                    sql!("FETCH 1 FROM bastide_probe"),
+                    switched(context),
+                    sql!("FETCH 100 FROM bastide_probe"),
+                ],
+            ));
+        }
+        if ground.production {
+            continue;
+        }
+        let write = |statement: &Sql| {
+            vec![
+                sql!("PREPARE bastide_probe AS {}", statement),
+                sql!("SAVEPOINT bastide_probe"),
+                sql!("EXECUTE bastide_probe"),
+                sql!("ROLLBACK TO bastide_probe"),
+                switched(context),
+                sql!("EXECUTE bastide_probe"),
+            ]
+        };
+        if subject.reach.may("UPDATE") {
+            let update = sql!(
+                "UPDATE {} SET {} = {} WHERE {} = {}",
+                target.name,
+                target.harmless,
+                target.harmless,
+                target.column,
+                subject.value(&own.key)
+            );
+            trials.push(trial(Path::Prepared, Verb::Update, write(&update)));
+        }
+        if let (true, Some(rows)) = (subject.reach.may("INSERT"), &subject.rows) {
+            let insert = rows.insert(subject, &own.key, ATTEMPT, &[]);
+            trials.push(trial(Path::Prepared, Verb::Insert, write(&insert)));
+        }
+    }
+    for (trial, reply) in trials.iter().zip(ground.app.all(&trials).await?) {
+        probes.push(judge(ground, target, trial, &reply));
+    }
+    Ok(())
+}
+
+fn judge(ground: &Ground<'_>, target: &Target<'_>, trial: &Trial, reply: &super::attempt::Reply) -> Probe {
+    let case = Case(trial.cell.clone());
+    let own = target.subject.own.as_ref().map(|side| side.key.as_str());
+    let has_rows = target.subject.own.as_ref().is_some_and(|side| side.seen() > 0);
+    let breached = |how: String, control: &str| case.breached(how, control, ground.app.script(trial));
+    let none = |why: &str| {
+        case.untested(if has_rows { why } else { "the table is empty, and no row could be made in it" })
+    };
+    match (reply, trial.cell.path, trial.cell.verb) {
+        (Ok(answer), Path::Cursor, _) => {
+            let fetched =
+                |at: usize| answer.results.get(at).map(|result| result.rows.as_slice()).unwrap_or_default();
+            if fetched(1).is_empty() {
+                return none("the cursor gave no row to the tenant that opened it");
+            }
+            let is_own = |row: &Vec<Option<String>>| row.first().and_then(Option::as_deref) == own;
+            let mixed = fetched(1).iter().chain(fetched(3)).filter(|row| !is_own(row)).count();
+            let control = "it gives a row to the tenant that opened it";
+            if mixed == 0 {
+                case.held(control)
+            } else {
+                breached(format!("{mixed} rows of another tenant came out of one cursor"), control)
+            }
+        }
+        (Ok(answer), _, Verb::Select) => {
+            let (before, after) = (answer.number_of(1, 0), answer.number_of(EXECUTIONS + 2, 0));
+            let control = format!("prepared and executed as the one tenant it counts {before} rows");
+            match (before, after) {
+                (0, _) => none("the statement counts no row for the tenant it was prepared as"),
+                (_, 0) => case.held(control),
+                (_, rows) => breached(
+                    format!("after the switch it still counts {rows} rows of the first tenant"),
+                    &control,
+                ),
+            }
+        }
+        (Ok(answer), ..) => {
+            let (before, after) = (answer.affected_by(2), answer.affected());
+            let control = format!("prepared and executed as the one tenant it writes {before} rows");
+            match (before, after) {
+                (0, _) => none("the statement writes no row for the tenant it was prepared as"),
+                (_, 0) => case.held(control),
+                (_, rows) => breached(
+                    format!("after the switch it still writes {rows} rows of the first tenant"),
+                    &control,
+                ),
+            }
+        }
+        // The INSERT worked before the switch, else the transaction would have ended there with another code.
+        (Err(refusal), _, Verb::Insert) if refusal.not_permitted() => {
+            case.held("prepared for the tenant that is set it passes the policy (probed by itself)")
+        }
+        (Err(refusal), ..) => case.refused(refusal),
+    }
+}

@@ -1,0 +1,228 @@
+//! The matrix: nothing missing from it, nothing made up in it, and every breach there again in psql.
+
+use std::{
+    collections::BTreeSet,
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use bastide_testkit::Database;
+use bastide_verify::{Context, Options, Outcome, Path, Probe, Verb, Verdict};
+
+use super::{PASSWORD, not_held, sound, verdict};
+
+const BY_ROWS: [Verb; 6] =
+    [Verb::Select, Verb::CopyOut, Verb::Update, Verb::Returning, Verb::Merge, Verb::Delete];
+
+fn cells(verdict: &Verdict, object: &str, path: Path) -> BTreeSet<(Verb, Context)> {
+    let of = |probe: &&Probe| probe.cell.object == object && probe.cell.path == path;
+    verdict.probes.iter().filter(of).map(|probe| (probe.cell.verb, probe.cell.context)).collect()
+}
+
+fn product(verbs: &[Verb], contexts: &[Context]) -> BTreeSet<(Verb, Context)> {
+    verbs.iter().flat_map(|verb| contexts.iter().map(move |context| (*verb, *context))).collect()
+}
+
+#[tokio::test]
+async fn every_verb_is_tried_in_every_context_on_every_way() {
+    let (_server, db) = sound().await;
+    // A partition and a view that can be written through, in the application's reach.
+    db.execute(
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON events_2025 TO bastide_app;
+         CREATE VIEW mine WITH (security_invoker) AS SELECT id, merchant_id, number FROM orders;
+         GRANT SELECT, UPDATE, DELETE ON mine TO bastide_app",
+    )
+    .await;
+    let verdict = verdict(&db, Options::default()).await;
+    assert_eq!(not_held(&verdict), Vec::<&Probe>::new());
+    let mut table = product(&BY_ROWS, &Context::ALL);
+    table.extend(product(&[Verb::Insert, Verb::OnConflict], &Context::ALL));
+    table.extend(product(&[Verb::ZeroRow, Verb::Truncate, Verb::CopyIn], &[Context::Unset]));
+    table.extend(product(&[Verb::Move], &[Context::Other]));
+    let switched = [Context::Other, Context::Empty];
+    for (object, path) in [
+        ("public.orders", Path::Table),
+        ("public.drafts", Path::Table),
+        ("public.events_2025", Path::Partition),
+    ] {
+        assert_eq!(cells(&verdict, object, path), table, "{object}");
+        let prepared = product(&[Verb::Select, Verb::Update, Verb::Insert], &switched);
+        assert_eq!(cells(&verdict, object, Path::Prepared), prepared, "{object}");
+        assert_eq!(cells(&verdict, object, Path::Cursor), product(&[Verb::Select], &switched), "{object}");
+    }
+    let mut view = product(&[Verb::Select, Verb::CopyOut, Verb::Update, Verb::Delete], &Context::ALL);
+    view.insert((Verb::ZeroRow, Context::Unset));
+    assert_eq!(cells(&verdict, "public.mine", Path::View), view);
+    let link = "public.\"Order Lines\":\"Order Lines_tenant_id_order_id_fkey\"";
+    let both = product(&[Verb::Insert], &[Context::Own, Context::Other]);
+    assert_eq!(cells(&verdict, link, Path::ForeignKey), both);
+    assert_eq!(
+        cells(&verdict, "public.whoami()", Path::Function),
+        product(&[Verb::Execute], &[Context::Unset])
+    );
+    let twice: Vec<_> = verdict.probes.iter().map(|probe| &probe.cell).collect();
+    assert_eq!(twice.len(), twice.iter().collect::<BTreeSet<_>>().len(), "no cell is there twice");
+}
+
+#[tokio::test]
+async fn controls_are_acts_that_succeeded() {
+    let (_server, db) = sound().await;
+    let verdict = verdict(&db, Options::default()).await;
+    let control = |object: &str, verb, context| {
+        let of = |probe: &&Probe| {
+            let cell = &probe.cell;
+            (cell.object.as_str(), cell.verb, cell.context) == (object, verb, context)
+                && matches!(cell.path, Path::Table | Path::ForeignKey)
+        };
+        verdict.probes.iter().find(of).map(|probe| probe.control.clone()).unwrap_or_default()
+    };
+    for (object, verb, said) in [
+        ("public.orders", Verb::Insert, "the same insert for the tenant itself works"),
+        ("public.orders", Verb::OnConflict, "the same on conflict for the tenant itself works"),
+        ("public.orders", Verb::Merge, "merge of a row of its own works"),
+        ("public.orders", Verb::CopyOut, "as a tenant it copies 4 rows"),
+        (
+            "public.drafts",
+            Verb::Select,
+            "as that tenant it sees 1 rows, as many as the owner counts, one of them made for the attempt",
+        ),
+        ("public.drafts", Verb::Delete, "delete of a row of its own works"),
+        ("public.drafts", Verb::Insert, "the same insert for the tenant itself works (a row made up)"),
+    ] {
+        assert_eq!(control(object, verb, Context::AfterReturn), said, "{object} {verb}");
+    }
+    let link = "public.\"Order Lines\":\"Order Lines_tenant_id_order_id_fkey\"";
+    assert_eq!(
+        control(link, Verb::Insert, Context::Other),
+        "the same reference to a row of the tenant's own works"
+    );
+}
+
+#[tokio::test]
+async fn sequences_and_rows_are_left_as_they_were() {
+    let (_server, db) = sound().await;
+    db.execute("CREATE TABLE tickets (id bigserial PRIMARY KEY, tenant_id uuid NOT NULL, what text NOT NULL);
+        ALTER TABLE tickets ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+        CREATE POLICY bastide_tenant ON tickets USING (tenant_id = (SELECT bastide.current_tenant()::uuid))
+            WITH CHECK (tenant_id = (SELECT bastide.current_tenant()::uuid));
+        INSERT INTO bastide.scope VALUES ('public', 'tickets', 'tenant_id', '00000000-0000-4000-8000-0000000000aa');
+        GRANT SELECT, INSERT, UPDATE, DELETE ON tickets TO bastide_app; GRANT USAGE ON SEQUENCE tickets_id_seq TO bastide_app")
+        .await;
+    let sequences = "SELECT string_agg(sequencename || ' ' || coalesce(last_value::text, 'new'), ', ' ORDER BY 1) FROM pg_sequences";
+    let (rows, drawn) = (db.fingerprints().await, db.query_one_text(sequences).await);
+    let verdict = verdict(&db, Options::default()).await;
+    assert_eq!(not_held(&verdict), Vec::<&Probe>::new());
+    assert!(cells(&verdict, "public.tickets", Path::Table).contains(&(Verb::Insert, Context::Own)));
+    assert_eq!(db.query_one_text(sequences).await, drawn);
+    assert_eq!(db.fingerprints().await, rows);
+}
+
+/// The script, as somebody would run it: psql, the login, standard input.
+fn psql(db: &Database, script: &str) -> (bool, String) {
+    let mut child = Command::new("psql")
+        .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
+        .arg(db.url_as("bastide_app", PASSWORD))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Ways to break isolation, and cells that must be breached by each.
+const BROKEN: &[(&str, &[(&str, Path, Verb, Context)])] = &[
+    (
+        "ALTER POLICY bastide_tenant ON orders USING (true) WITH CHECK (true)",
+        &[
+            ("public.orders", Path::Table, Verb::ZeroRow, Context::Unset),
+            ("public.orders", Path::Table, Verb::Select, Context::Other),
+            ("public.orders", Path::Table, Verb::CopyOut, Context::Unset),
+            ("public.orders", Path::Table, Verb::Insert, Context::Other),
+            ("public.orders", Path::Table, Verb::Insert, Context::Unset),
+            ("public.orders", Path::Table, Verb::OnConflict, Context::Other),
+            ("public.orders", Path::Table, Verb::Merge, Context::Empty),
+            ("public.orders", Path::Table, Verb::Update, Context::AfterReset),
+            ("public.orders", Path::Table, Verb::Returning, Context::AfterReturn),
+            ("public.orders", Path::Table, Verb::Move, Context::Other),
+            ("public.orders", Path::Prepared, Verb::Select, Context::Other),
+            ("public.orders", Path::Prepared, Verb::Insert, Context::Empty),
+            ("public.orders", Path::Cursor, Verb::Select, Context::Other),
+        ],
+    ),
+    (
+        "ALTER POLICY bastide_tenant ON drafts USING (true) WITH CHECK (true)",
+        &[
+            ("public.drafts", Path::Table, Verb::Select, Context::Unset),
+            ("public.drafts", Path::Table, Verb::Delete, Context::Other),
+            ("public.drafts", Path::Table, Verb::OnConflict, Context::Other),
+        ],
+    ),
+    (
+        r#"ALTER TABLE "Order Lines" DROP CONSTRAINT "Order Lines_tenant_id_order_id_fkey",
+           ADD CONSTRAINT simple FOREIGN KEY (order_id) REFERENCES orders (id)"#,
+        &[("public.\"Order Lines\":simple", Path::ForeignKey, Verb::Insert, Context::Other)],
+    ),
+    (
+        "CREATE VIEW mine AS SELECT id, merchant_id FROM orders; ALTER VIEW mine OWNER TO postgres;
+         GRANT SELECT ON mine TO bastide_app",
+        &[("public.mine", Path::View, Verb::ZeroRow, Context::Unset)],
+    ),
+    (
+        "CREATE FUNCTION newest() RETURNS SETOF text STABLE SECURITY DEFINER LANGUAGE sql AS
+             'SELECT number || merchant_id FROM public.orders
+              WHERE merchant_id = coalesce(bastide.current_tenant(), ''00000000-0000-4000-8000-000000000001'')::uuid'",
+        &[("public.newest()", Path::Function, Verb::Execute, Context::Unset)],
+    ),
+];
+
+#[tokio::test]
+async fn the_script_of_a_breach_shows_it_again_in_psql() {
+    let (server, original) = sound().await;
+    for (number, (broken, expected)) in BROKEN.iter().enumerate() {
+        let db = server.copy_of(&original, &format!("broken_{number}")).await;
+        db.execute(broken).await;
+        let verdict = verdict(&db, Options::default()).await;
+        let rows = db.fingerprints().await;
+        for (object, path, verb, context) in *expected {
+            let of = |probe: &&Probe| {
+                let cell = &probe.cell;
+                (cell.object.as_str(), cell.path, cell.verb, cell.context)
+                    == (*object, *path, *verb, *context)
+            };
+            let probe =
+                verdict.probes.iter().find(of).unwrap_or_else(|| panic!("{object} {path} {verb} {context}"));
+            assert!(matches!(probe.outcome, Outcome::Breached { .. }), "{probe:?}");
+        }
+        for probe in verdict.breaches() {
+            let script = probe.reproduce.as_deref().unwrap();
+            let (_, in_broken) = psql(&db, script);
+            let (_, in_sound) = psql(&original, script);
+            assert_ne!(in_broken, in_sound, "{}\n{script}", probe.cell);
+            let refused = ["row-level security policy", "would be affected by row-level security"];
+            assert!(
+                !refused.iter().any(|no| in_broken.contains(no)),
+                "{}\n{script}\n{in_broken}",
+                probe.cell
+            );
+        }
+        assert!(verdict.breaches().count() >= expected.len());
+        assert_eq!(db.fingerprints().await, rows, "a script left something behind");
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_back_goes_untested_and_that_is_not_isolated() {
+    let (_server, db) = sound().await;
+    let blocker = db.client().await;
+    blocker.batch_execute("BEGIN; LOCK TABLE notes IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let verdict = verdict(&db, Options::default()).await;
+    blocker.batch_execute("ROLLBACK").await.unwrap();
+    assert!(!verdict.isolated());
+    let unanswered: BTreeSet<_> = verdict.unanswered().map(|probe| probe.cell.object.as_str()).collect();
+    assert_eq!(unanswered, BTreeSet::from(["public.notes"]));
+    assert!(verdict.breaches().next().is_none(), "held up is not breached");
+}
