@@ -22,4 +22,5 @@ mod settled_partitions;
 mod shapes;
 mod shop;
 mod there_and_back;
+mod validate;
 mod watch;

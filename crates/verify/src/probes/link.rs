@@ -99,7 +99,12 @@ fn judge(
     control: Result<String, String>,
 ) -> Probe {
     let case = Case(trial.cell.clone());
+    let pending = ground.posture.pending_cutover;
     match (reply, control) {
+        // The keys that include the tenant come with cutover; until then posture calls this a state, too.
+        (Ok(answer), _) if answer.affected_by(0) > 0 && pending => {
+            case.untested("pending cutover, which brings the foreign key that includes the tenant")
+        }
         (Ok(answer), control) if answer.affected_by(0) > 0 => {
             let how = format!(
                 "a row of one's own refers to a row of another tenant's in {} (rolled back)",

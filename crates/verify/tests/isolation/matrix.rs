@@ -120,7 +120,7 @@ async fn sequences_and_rows_are_left_as_they_were() {
 /// The script, as somebody would run it: psql, the login, standard input.
 fn psql(db: &Database, script: &str) -> (bool, String) {
     let mut child = Command::new("psql")
-        .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
+        .args(["--no-psqlrc", "--tuples-only", "--no-align"])
         .arg(db.url_as("bastide_app", PASSWORD))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -138,7 +138,6 @@ const BROKEN: &[(&str, &[(&str, Path, Verb, Context)])] = &[
     (
         "ALTER POLICY bastide_tenant ON orders USING (true) WITH CHECK (true)",
         &[
-            ("public.orders", Path::Table, Verb::ZeroRow, Context::Unset),
             ("public.orders", Path::Table, Verb::Select, Context::Other),
             ("public.orders", Path::Table, Verb::CopyOut, Context::Unset),
             ("public.orders", Path::Table, Verb::Insert, Context::Other),
@@ -197,7 +196,9 @@ async fn the_script_of_a_breach_shows_it_again_in_psql() {
                 verdict.probes.iter().find(of).unwrap_or_else(|| panic!("{object} {path} {verb} {context}"));
             assert!(matches!(probe.outcome, Outcome::Breached { .. }), "{probe:?}");
         }
-        for probe in verdict.breaches() {
+        // Of those that were not expected by name, two contexts stand for the seven.
+        let tried = |probe: &&Probe| matches!(probe.cell.context, Context::Other | Context::Unset);
+        for probe in verdict.breaches().filter(tried) {
             let script = probe.reproduce.as_deref().unwrap();
             let (_, in_broken) = psql(&db, script);
             let (_, in_sound) = psql(&original, script);
@@ -215,14 +216,27 @@ async fn the_script_of_a_breach_shows_it_again_in_psql() {
 }
 
 #[tokio::test]
-async fn what_is_held_back_goes_untested_and_that_is_not_isolated() {
+async fn what_takes_too_long_goes_untested_and_without_an_answer_that_is_not_isolated() {
     let (_server, db) = sound().await;
-    let blocker = db.client().await;
-    blocker.batch_execute("BEGIN; LOCK TABLE notes IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    db.execute(
+        "CREATE VIEW slow WITH (security_invoker) AS SELECT o.* FROM pg_sleep(60) AS waited, orders AS o;
+         GRANT SELECT ON slow TO bastide_app",
+    )
+    .await;
     let verdict = verdict(&db, Options::default()).await;
-    blocker.batch_execute("ROLLBACK").await.unwrap();
-    assert!(!verdict.isolated());
-    let unanswered: BTreeSet<_> = verdict.unanswered().map(|probe| probe.cell.object.as_str()).collect();
-    assert_eq!(unanswered, BTreeSet::from(["public.notes"]));
-    assert!(verdict.breaches().next().is_none(), "held up is not breached");
+    let unanswered: Vec<_> = verdict.unanswered().map(|probe| probe.cell.to_string()).collect();
+    assert_eq!(unanswered, ["select public.slow (context: unset; by: view)"]);
+    assert!(!verdict.isolated() && verdict.breaches().next().is_none());
+    let why = |context| {
+        let of = |probe: &&Probe| {
+            (probe.cell.object.as_str(), probe.cell.verb, probe.cell.context)
+                == ("public.slow", Verb::Select, context)
+        };
+        match verdict.probes.iter().find(of).map(|probe| &probe.outcome) {
+            Some(Outcome::Untested { why }) => why.clone(),
+            other => format!("{other:?}"),
+        }
+    };
+    assert_eq!(why(Context::Unset), "gave up after 5 s (57014)");
+    assert_eq!(why(Context::Malformed), "not tried: the first attempt gave up");
 }

@@ -56,6 +56,8 @@ pub(crate) async fn run(context: &Context, arguments: ValidateArgs) -> anyhow::R
         }
     };
     let mut owner = target.connect("bastide").await?;
+    // Reading a catalog waits for whoever changes it; nobody is to wait behind that.
+    owner.batch_execute("SET lock_timeout = '2s'").await?;
     let options = Options { production: arguments.production, ..Options::default() };
     let verdict = verify(&mut owner, app, options).await?;
     let known = match &accepted {
