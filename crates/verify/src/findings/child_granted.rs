@@ -17,7 +17,7 @@ fn run(posture: &Posture) -> Vec<Weakness> {
         if posture.reach.contains_key(&table.name) {
             // Unprotected, it has BST-001 or BST-003 already; protected, it is only untidy.
             let message = format!("`{}` reaches it directly rather than through its parent", posture.app);
-            let mend = sql!("REVOKE ALL ON {} FROM PUBLIC, {}", table.name, posture.app);
+            let mend = sql!("REVOKE ALL ON {} FROM {}", table.name, posture.grantees(Some(&table.owner)));
             found.push(Weakness::new(Severity::Info, &table.name, message, mend));
         }
     }

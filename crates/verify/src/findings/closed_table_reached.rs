@@ -2,24 +2,27 @@
 
 use bastide_sql::sql;
 
-use super::{Check, Weakness};
+use super::{Check, Weakness, list};
 use crate::{Posture, Severity};
 
-pub(super) const CHECK: Check = Check {
-    id: "BST-044",
-    title: "a closed table is in reach",
-    run,
-};
+pub(super) const CHECK: Check = Check { id: "BST-044", title: "a closed table is in reach", run };
 
 fn run(posture: &Posture) -> Vec<Weakness> {
     let closed = posture.reach.keys().filter(|name| posture.class(name) == Some("closed"));
-    closed
-        .map(|name| {
-            let message = format!("was closed by the run, but `{}` has privileges on it", posture.app);
-            let mend = sql!("REVOKE ALL ON {} FROM PUBLIC, {}", name, posture.app);
-            Weakness::new(Severity::Critical, name, message, mend)
-        })
-        .collect()
+    let reached = closed.map(|name| {
+        let owner = posture.catalog.table(name).map(|table| &table.owner);
+        let message = format!("was closed by the run, but `{}` has privileges on it", posture.app);
+        let mend = sql!("REVOKE ALL ON {} FROM {}", name, posture.grantees(owner));
+        Weakness::new(Severity::Critical, name, message, mend)
+    });
+    let views = posture.owners_views().filter_map(|view| {
+        let reads = posture.reads_as_owner(&view.name).into_iter();
+        let closed = list(reads.filter(|name| posture.class(name) == Some("closed")));
+        let message = format!("shows `{}` rows of {closed}, which the run closed", posture.app);
+        let mend = sql!("REVOKE ALL ON {} FROM {}", view.name, posture.grantees(Some(&view.owner)));
+        (!closed.is_empty()).then(|| Weakness::new(Severity::Critical, &view.name, message, mend))
+    });
+    reached.chain(views).collect()
 }
 
 #[cfg(test)]

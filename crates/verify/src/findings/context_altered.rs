@@ -40,6 +40,9 @@ fn faults(posture: &Posture, function: &KeptFunction, reads: bool) -> Vec<String
     if function.security_definer {
         faults.push("runs with its owner's rights; it needs none".to_owned());
     }
+    if let Some(setting) = function.settings.first() {
+        faults.push(format!("runs under a setting of its own, `{setting}`"));
+    }
     if function.leakproof {
         faults.push("claims to be leakproof".to_owned());
     }

@@ -1,4 +1,4 @@
-//! A setting on a role or database gives every new connection a tenant, or another role, before anybody asked.
+//! A setting on a role, a database or a function gives whoever comes a tenant, or another role, before anybody asked.
 
 use bastide_sql::{Ident, sql};
 
@@ -12,7 +12,7 @@ pub(super) const CHECK: Check = Check {
 };
 
 /// Settings that decide whose rows a connection sees, or whether policies and keys hold for it.
-const DECISIVE: [&str; 3] = ["bastide.tenant", "role", "session_replication_role"];
+const DECISIVE: [&str; 4] = ["bastide.tenant", "role", "session_replication_role", "row_security"];
 
 fn run(posture: &Posture) -> Vec<Weakness> {
     let mut found = Vec::new();
@@ -31,6 +31,14 @@ fn run(posture: &Posture) -> Vec<Weakness> {
         let object = preset.role.as_ref().or(preset.database.as_ref()).map_or("every role".to_owned(), Ident::to_string);
         let message = format!("`{name}` is preset, so every new connection begins with it");
         found.push(Weakness::new(Severity::Critical, object, message, mend));
+    }
+    for function in &posture.catalog.functions {
+        if function.settings.iter().any(|setting| setting.starts_with("bastide.tenant=")) {
+            let object = format!("{}({})", function.name, function.arguments);
+            let message = "runs as a tenant of its own, whoever calls it";
+            let mend = sql!("ALTER ROUTINE {}({}) RESET bastide.tenant", function.name, function.arguments);
+            found.push(Weakness::new(Severity::Critical, object, message, mend));
+        }
     }
     found
 }

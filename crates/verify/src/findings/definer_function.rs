@@ -3,7 +3,7 @@
 use bastide_sql::sql;
 
 use super::{Check, Weakness};
-use crate::{Posture, Severity};
+use crate::{Posture, Severity, posture::search_path};
 
 pub(super) const CHECK: Check = Check {
     id: "BST-032",
@@ -22,18 +22,28 @@ fn run(posture: &Posture) -> Vec<Weakness> {
         let severity = if function.extension.is_some() { Severity::Info } else { Severity::Critical };
         let object = format!("{}({})", function.name, function.arguments);
         let message = format!("`{}` may call it, and it runs as `{}`", posture.app, function.owner);
-        let mend = sql!("REVOKE EXECUTE ON ROUTINE {}({}) FROM PUBLIC, {}", function.name, function.arguments, posture.app);
+        let mend = sql!("REVOKE EXECUTE ON ROUTINE {}({}) FROM {}", function.name, function.arguments, posture.grantees(Some(&function.owner)));
         found.push(Weakness::new(severity, object, message, mend));
     }
     // Inside `bastide` definers are the rule (keepers, look-ups), but only with a fixed search_path and our owner.
     for function in posture.functions.iter().filter(|f| f.security_definer && f.callable && !f.returns_trigger) {
-        if function.owner.as_str() != "bastide_owner" || !function.fixed_search_path {
-            let message = "runs with its owner's rights, but is not bastide_owner's or has no fixed search_path";
-            let mend = "Drop it, or make it again as bastide_owner with `SET search_path = pg_catalog`.";
+        if function.owner.as_str() != "bastide_owner" || !resolves_nothing_foreign(&function.settings) {
+            let message = "runs with its owner's rights, but is not bastide_owner's or does not resolve names in pg_catalog alone";
+            let mend = "Drop it, or make it again as bastide_owner with `SET search_path = pg_catalog, pg_temp`.";
             found.push(Weakness::advised(Severity::Critical, function.signature(), message, mend));
+        } else {
+            let message = format!("`{}` may call it, and it runs as `{}`: a look-up before the tenant is known", posture.app, function.owner);
+            let mend = "Read it: an exact key in, the least columns out.";
+            found.push(Weakness::advised(Severity::Info, function.signature(), message, mend));
         }
     }
     found
+}
+
+/// Names of its own schema are qualified by whoever wrote it; nothing else may be found by chance.
+fn resolves_nothing_foreign(settings: &[String]) -> bool {
+    let path = search_path(settings);
+    path.is_some_and(|path| path.first() == Some(&"pg_catalog") && path[1..].iter().all(|schema| ["bastide", "pg_temp"].contains(schema)))
 }
 
 #[cfg(test)]

@@ -1,28 +1,33 @@
 //! A SECURITY DEFINER trigger function on a scoped table runs past the policies of whatever it touches.
 
+use bastide_sql::sql;
+
 use super::{Check, Weakness};
 use crate::{Posture, Severity};
 
-pub(super) const CHECK: Check = Check {
-    id: "BST-033",
-    title: "a trigger writes with its owner's rights",
-    run,
-};
+pub(super) const CHECK: Check =
+    Check { id: "BST-033", title: "a trigger writes with its owner's rights", run };
 
 fn run(posture: &Posture) -> Vec<Weakness> {
     let mut found = Vec::new();
-    for (table, _) in posture.scoped_tables() {
-        for trigger in &table.triggers {
-            let definer = posture.catalog.functions.iter().any(|function| {
+    let of_tables = posture.scoped_tables().map(|(table, _)| (&table.name, &table.triggers));
+    let reached = posture.catalog.views.values().filter(|view| posture.reach.contains_key(&view.name));
+    for (object, triggers) in of_tables.chain(reached.map(|view| (&view.name, &view.triggers))) {
+        for trigger in triggers {
+            let definer = posture.catalog.functions.iter().find(|function| {
                 function.name == trigger.function && function.returns_trigger && function.security_definer
             });
-            if definer {
-                let message = format!(
-                    "its trigger `{}` runs {} with the rights of that function's owner",
-                    trigger.name, trigger.function
-                );
+            let Some(function) = definer else { continue };
+            let runs =
+                format!("its trigger `{}` runs {} as `{}`", trigger.name, trigger.function, function.owner);
+            if posture.unbound(&function.owner) {
+                let message = runs + ", whom no policy binds";
+                let mend = sql!("ALTER FUNCTION {}() SECURITY INVOKER", function.name);
+                found.push(Weakness::new(Severity::Warning, object, message, mend));
+            } else {
+                // FORCE binds that owner to the same tenant.
                 let mend = "Read the function: it must not copy rows to where another tenant sees them.";
-                found.push(Weakness::advised(Severity::Info, &table.name, message, mend));
+                found.push(Weakness::advised(Severity::Info, object, runs, mend));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! TRUNCATE empties every tenant at once, REFERENCES asks about keys, TRIGGER runs code in others' statements.
+//! TRUNCATE empties every tenant at once, REFERENCES asks about keys, TRIGGER runs code in others' statements, MAINTAIN locks.
 
 use bastide_sql::sql;
 
@@ -19,11 +19,12 @@ fn run(posture: &Posture) -> Vec<Weakness> {
             ("TRUNCATE", Severity::Critical, "it empties the table for every tenant"),
             ("REFERENCES", Severity::Warning, "a foreign key of its own would ask about any tenant's keys"),
             ("TRIGGER", Severity::Critical, "its trigger would run in every tenant's writes"),
+            ("MAINTAIN", Severity::Warning, "it may lock, cluster and reindex every tenant's rows"),
         ] {
             if reach.may(privilege) {
                 let message = format!("`{}` has {privilege} on it: {why}", posture.app);
                 let kind = bastide_sql::Sql::trusted(privilege);
-                let mend = sql!("REVOKE {} ON {} FROM PUBLIC, {}", kind, table.name, posture.app);
+                let mend = sql!("REVOKE {} ON {} FROM {}", kind, table.name, posture.grantees(Some(&table.owner)));
                 found.push(Weakness::new(severity, &table.name, message, mend));
             }
         }

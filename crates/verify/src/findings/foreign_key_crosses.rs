@@ -1,7 +1,7 @@
 //! Foreign-key checks ignore row security, even FORCE: only a key that includes the tenant keeps references inside it.
 
-use bastide_catalog::{ForeignKey, Table};
-use bastide_sql::{join, sql};
+use bastide_catalog::{ForeignKey, Key, Table};
+use bastide_sql::{Ident, Sql, join, sql};
 
 use super::{Check, Weakness};
 use crate::{Posture, Severity};
@@ -27,10 +27,17 @@ fn run(posture: &Posture) -> Vec<Weakness> {
             } else {
                 let message = crosses(link);
                 let parent_tenant = posture.scoped.get(&link.references).map(|parent| &parent.tenant_column);
-                let to = parent_tenant.into_iter().chain(&link.referenced_columns);
-                let from = std::iter::once(&scoped.tenant_column).chain(&link.columns);
+                // A link that has one of the tenants pairs it with something else: the others are what refers.
+                let pairs = link.columns.iter().zip(&link.referenced_columns);
+                let pairs =
+                    pairs.filter(|(from, to)| **from != scoped.tenant_column && Some(*to) != parent_tenant);
+                let (from, to): (Vec<&Ident>, Vec<&Ident>) = pairs.unzip();
+                let from = std::iter::once(&scoped.tenant_column).chain(from);
+                let to: Vec<&Ident> = parent_tenant.into_iter().chain(to).collect();
+                let key = tenant_key(posture, link, &to);
                 let mend = sql!(
-                    "ALTER TABLE {} ADD FOREIGN KEY ({}) REFERENCES {} ({}); {}",
+                    "{}ALTER TABLE {} ADD FOREIGN KEY ({}) REFERENCES {} ({}); {}",
+                    key,
                     table.name,
                     join(from, ", "),
                     link.references,
@@ -43,6 +50,17 @@ fn run(posture: &Posture) -> Vec<Weakness> {
         }
     }
     found
+}
+
+/// The key that a tenant-wide foreign key refers to, where the parent has none yet.
+fn tenant_key(posture: &Posture, link: &ForeignKey, to: &[&Ident]) -> Sql {
+    let parent = posture.catalog.table(&link.references);
+    let same =
+        |key: &Key| key.columns.len() == to.len() && to.iter().all(|column| key.columns.contains(column));
+    if parent.is_some_and(|parent| parent.keys.iter().any(same)) {
+        return sql!("");
+    }
+    sql!("CREATE UNIQUE INDEX ON {} ({}); ", link.references, join(to.iter().copied(), ", "))
 }
 
 fn crosses(link: &ForeignKey) -> String {

@@ -18,7 +18,7 @@ fn run(posture: &Posture) -> Vec<Weakness> {
         .filter(|table| posture.reach.contains_key(&table.name))
         .map(|table| {
             let message = format!("is a foreign table in reach of `{}`, and no policy filters it", posture.app);
-            let mend = sql!("REVOKE ALL ON {} FROM PUBLIC, {}", table.name, posture.app);
+            let mend = sql!("REVOKE ALL ON {} FROM {}", table.name, posture.grantees(Some(&table.owner)));
             Weakness::new(Severity::Warning, &table.name, message, mend)
         })
         .collect()

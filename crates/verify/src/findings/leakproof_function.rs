@@ -1,6 +1,6 @@
 //! A LEAKPROOF function may run before the policy, on rows of other tenants; one that prints or fails tells what it saw.
 
-use bastide_sql::sql;
+use bastide_sql::{Sql, sql};
 
 use super::{Check, Weakness};
 use crate::{Posture, Severity};
@@ -13,6 +13,11 @@ pub(super) const CHECK: Check = Check {
 
 fn run(posture: &Posture) -> Vec<Weakness> {
     let claims = posture.catalog.functions.iter().filter(|f| f.leakproof && f.extension.is_none());
+    let builtins = posture.around.leakproof_builtins.iter().map(|signature| {
+        let message = "was declared LEAKPROOF, which PostgreSQL does not say of it: its errors and notices may tell of rows behind the policy";
+        let mend = sql!("ALTER FUNCTION {} NOT LEAKPROOF", Sql::trusted(signature.clone()));
+        Weakness::new(Severity::Warning, signature, message, mend)
+    });
     claims
         .map(|function| {
             let object = format!("{}({})", function.name, function.arguments);
@@ -20,6 +25,7 @@ fn run(posture: &Posture) -> Vec<Weakness> {
             let mend = sql!("ALTER ROUTINE {}({}) NOT LEAKPROOF", function.name, function.arguments);
             Weakness::new(Severity::Warning, object, message, mend)
         })
+        .chain(builtins)
         .collect()
 }
 

@@ -14,7 +14,7 @@ pub(super) const CHECK: Check = Check {
 fn run(posture: &Posture) -> Vec<Weakness> {
     let mut found = Vec::new();
     for creation in &posture.creations {
-        let from = if creation.through_public { sql!("PUBLIC") } else { sql!("{}", posture.app) };
+        let from = posture.grantees(None);
         let (object, message, mend) = match &creation.schema {
             Some(schema) => (
                 schema.to_string(),
@@ -27,8 +27,14 @@ fn run(posture: &Posture) -> Vec<Weakness> {
                 sql!("REVOKE CREATE ON DATABASE {} FROM {}", posture.catalog.server.database, from),
             ),
         };
-        // What PUBLIC has is what databases from before PostgreSQL 15 come with, and legacy logins may build on it.
-        let severity = if creation.through_public { Severity::Info } else { Severity::Warning };
+        let ours = creation.schema.as_ref().is_some_and(|schema| schema.as_str() == "bastide");
+        let severity = match creation.through_public {
+            // Policies and look-ups resolve names there.
+            _ if ours => Severity::Critical,
+            // What PUBLIC has is what databases from before PostgreSQL 15 come with, and legacy logins may build on it.
+            true => Severity::Info,
+            false => Severity::Warning,
+        };
         found.push(Weakness::new(severity, object, message, mend));
     }
     found
@@ -45,9 +51,9 @@ mod tests {
             posture.creations.push(Creation { schema: Some(fixture::ident("public")), through_public: true });
             posture.creations.push(Creation { schema: None, through_public: false });
         });
-        assert_eq!(bad[0].mend, r#"REVOKE CREATE ON SCHEMA "public" FROM PUBLIC;"#);
+        assert_eq!(bad[0].mend, r#"REVOKE CREATE ON SCHEMA "public" FROM PUBLIC, "bastide_app";"#);
         assert_eq!((bad[0].severity, bad[1].severity), (Severity::Info, Severity::Warning));
-        assert_eq!(bad[1].mend, r#"REVOKE CREATE ON DATABASE "shop" FROM "bastide_app";"#);
+        assert_eq!(bad[1].mend, r#"REVOKE CREATE ON DATABASE "shop" FROM PUBLIC, "bastide_app";"#);
     }
 
     #[test]

@@ -22,7 +22,7 @@ fn run(posture: &Posture) -> Vec<Weakness> {
     reachable
         .map(|owner| {
             let message = format!("is a member of `{owner}`, which owns objects here and may switch row security off");
-            Weakness::new(Severity::Critical, &posture.app, message, sql!("REVOKE {} FROM {}", owner, posture.app))
+            Weakness::new(Severity::Critical, &posture.app, message, sql!("REVOKE {} FROM {}", posture.ways_to(owner), posture.app))
         })
         .collect()
 }

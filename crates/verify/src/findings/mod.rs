@@ -46,6 +46,7 @@ checks! {
     check_weaker,
     legacy_policy,
     scope_incomplete,
+    policy_calls,
     // The application's role.
     role_attributes,
     predefined_role,
@@ -53,11 +54,17 @@ checks! {
     member_of_owner,
     may_create,
     may_disable_triggers,
+    keeper_role,
+    parameter_granted,
+    withheld_object,
     // Columns and keys.
     tenant_nullable,
     null_tenants,
     foreign_key_crosses,
     unique_across_tenants,
+    enforcement_off,
+    key_not_validated,
+    sequence_reached,
     // Ways around.
     definer_view,
     materialised_view,
@@ -68,6 +75,7 @@ checks! {
     context_altered,
     context_preset,
     rewrite_rule,
+    definer_search_path,
     // Grants.
     excess_privilege,
     default_privilege,
@@ -79,6 +87,13 @@ checks! {
     kept_table_reached,
     foreign_table_reached,
     published,
+    // Beside tables.
+    large_objects,
+    foreign_server,
+    notifies,
+    grant_option,
+    // The server.
+    server_version,
 }
 
 /// Runs every check; findings come in the order of ids, then of objects.

@@ -24,9 +24,12 @@ fn run(posture: &Posture) -> Vec<Weakness> {
             format!("has only restrictive policies for `{}`; they narrow access that nothing gives", posture.app)
         };
         let predicate = right_predicate(scoped);
+        // It may be there, for somebody else or as a restrictive one; its name is taken, then.
+        let taken = table.policies.iter().any(|policy| policy.name.as_str() == "bastide_tenant");
+        let drop = if taken { sql!("DROP POLICY bastide_tenant ON {}; ", table.name) } else { sql!("") };
         let mend = sql!(
-            "CREATE POLICY bastide_tenant ON {} TO {} USING ({}) WITH CHECK ({})",
-            table.name, posture.app, predicate, predicate
+            "{}CREATE POLICY bastide_tenant ON {} USING ({}) WITH CHECK ({})",
+            drop, table.name, predicate, predicate
         );
         found.push(Weakness::new(Severity::Warning, &table.name, message, mend));
     }

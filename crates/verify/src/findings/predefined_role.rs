@@ -20,7 +20,7 @@ fn run(posture: &Posture) -> Vec<Weakness> {
                 _ => Severity::Critical,
             };
             let message = format!("is a member of `{role}`, which reaches further than any grant to it");
-            Weakness::new(severity, &posture.app, message, sql!("REVOKE {} FROM {}", role, posture.app))
+            Weakness::new(severity, &posture.app, message, sql!("REVOKE {} FROM {}", posture.ways_to(role), posture.app))
         })
         .collect()
 }

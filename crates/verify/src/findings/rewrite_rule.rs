@@ -1,9 +1,9 @@
 //! What a rule adds to a statement runs with the table owner's rights.
 
-use bastide_sql::sql;
+use bastide_sql::{QualifiedName, sql};
 
 use super::{Check, Weakness};
-use crate::{Posture, Severity};
+use crate::{Posture, Severity, posture::Reach};
 
 pub(super) const CHECK: Check =
     Check { id: "BST-038", title: "a rule rewrites statements on a scoped table", run };
@@ -20,6 +20,23 @@ fn run(posture: &Posture) -> Vec<Weakness> {
             let severity = if inside { Severity::Info } else { Severity::Warning };
             let mend = sql!("DROP RULE {} ON {}", rule, table.name);
             found.push(Weakness::new(severity, &table.name, message, mend));
+        }
+    }
+    // `security_invoker` is about what a view reads: what its other rules do, its owner does.
+    let reached = |name: &QualifiedName| posture.reach.get(name).is_some_and(Reach::may_write);
+    for view in posture.catalog.views.values().filter(|view| reached(&view.name)) {
+        for rule in &view.rules {
+            let touched = posture.rule_touches.get(&(view.name.clone(), rule.clone()));
+            let others = touched.into_iter().flatten().filter(|name| **name != view.name);
+            let inside = !posture.unbound(&view.owner) && others.clone().all(|name| posture.is_scoped(name));
+            let severity = if inside { Severity::Info } else { Severity::Warning };
+            let message = format!("its rule `{rule}` adds statements that run as `{}`", view.owner);
+            found.push(Weakness::new(
+                severity,
+                &view.name,
+                message,
+                sql!("DROP RULE {} ON {}", rule, view.name),
+            ));
         }
     }
     found

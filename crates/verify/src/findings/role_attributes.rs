@@ -29,7 +29,7 @@ fn run(posture: &Posture) -> Vec<Weakness> {
             let (message, mend) = if *name == posture.app {
                 (format!("has {attribute}: {why}"), sql!("ALTER ROLE {} NO{}", name, bastide_sql::Sql::trusted(attribute)))
             } else {
-                (format!("may become `{name}`, which has {attribute}: {why}"), sql!("REVOKE {} FROM {}", name, posture.app))
+                (format!("may become `{name}`, which has {attribute}: {why}"), sql!("REVOKE {} FROM {}", posture.ways_to(name), posture.app))
             };
             found.push(Weakness::new(severity, &posture.app, message, mend));
         }

@@ -1,5 +1,6 @@
 //! Row security is off, or its policies are dormant, on a scoped table, a partition or an inheritance child.
 
+use bastide_catalog::TableKind;
 use bastide_sql::sql;
 
 use super::{Check, Weakness, by_reach};
@@ -12,7 +13,7 @@ pub(super) const CHECK: Check = Check {
 };
 
 fn run(posture: &Posture) -> Vec<Weakness> {
-    let off = posture.scoped_tables().filter(|(table, _)| !table.row_security);
+    let off = posture.scoped_tables().filter(|(table, _)| !table.row_security && table.kind != TableKind::Foreign);
     off.map(|(table, scoped)| {
         let message = if !table.policies.is_empty() {
             "has policies, but row security is off, so none of them applies"

@@ -30,6 +30,13 @@ fn run(posture: &Posture) -> Vec<Weakness> {
         let mend = "Plan again (`bastide rls plan`): the schema changed since the run.";
         found.push(Weakness::advised(Severity::Critical, name, message, mend));
     }
+    for (name, class) in posture.classes.iter().flatten() {
+        if class == "scoped" && !posture.is_scoped(name) && posture.catalog.table(name).is_some() {
+            let message = "was scoped by the run, but bastide.scoped_tables does not name it any more";
+            let mend = "Put its row back into bastide.scope, or plan again (`bastide rls plan`).";
+            found.push(Weakness::advised(Severity::Critical, name, message, mend));
+        }
+    }
     found
 }
 

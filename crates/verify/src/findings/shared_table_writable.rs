@@ -14,11 +14,12 @@ pub(super) const CHECK: Check = Check {
 fn run(posture: &Posture) -> Vec<Weakness> {
     let mut found = Vec::new();
     for (name, reach) in &posture.reach {
-        let table = posture.catalog.tables.contains_key(name);
-        if table && !posture.is_scoped(name) && reach.may_write() {
+        let table = posture.catalog.table(name);
+        let owner = table.map(|table| &table.owner);
+        if table.is_some() && !posture.is_scoped(name) && reach.may_write() {
             let message = format!("is not scoped, and `{}` may write it: every tenant reads the result", posture.app);
             let mend =
-                sql!("REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {} FROM PUBLIC, {}", name, posture.app);
+                sql!("REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {} FROM {}", name, posture.grantees(owner));
             found.push(Weakness::new(Severity::Warning, name, message, mend));
         }
     }

@@ -22,7 +22,7 @@ fn run(posture: &Posture) -> Vec<Weakness> {
             "references {} by `{}`, so its rows belong to tenants, but it is not scoped",
             link.references, link.name
         );
-        let mend = sql!("REVOKE ALL ON {} FROM PUBLIC, {}", table.name, posture.app);
+        let mend = sql!("REVOKE ALL ON {} FROM {}", table.name, posture.grantees(Some(&table.owner)));
         found.push(Weakness::new(Severity::Critical, &table.name, message, mend));
     }
     found

@@ -17,7 +17,8 @@ pub(crate) struct KeptFunction {
     /// `i`, `s` or `v`, as in `pg_proc`.
     pub(crate) volatility: String,
     pub(crate) parallel_safe: bool,
-    pub(crate) fixed_search_path: bool,
+    /// `proconfig`: what it sets for itself while it runs.
+    pub(crate) settings: Vec<String>,
     pub(crate) returns_trigger: bool,
     /// One of the application's roles may call it.
     pub(crate) callable: bool,
@@ -37,7 +38,7 @@ impl KeptFunction {
 const FUNCTIONS: &str = "
     SELECT p.proname::text, pg_get_function_identity_arguments(p.oid), pg_get_userbyid(p.proowner)::text, p.prosecdef,
            p.proleakproof, p.provolatile::text, p.proparallel = 's',
-           EXISTS (SELECT FROM unnest(p.proconfig) AS c WHERE c LIKE 'search_path=%'),
+           coalesce(p.proconfig, '{}'),
            p.prorettype = 'trigger'::regtype,
            EXISTS (SELECT FROM pg_roles r
                    WHERE r.rolname = ANY($1) AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE')
@@ -65,7 +66,7 @@ pub(super) async fn functions(
                 leakproof: row.get(4),
                 volatility: row.get(5),
                 parallel_safe: row.get(6),
-                fixed_search_path: row.get(7),
+                settings: row.get(7),
                 returns_trigger: row.get(8),
                 callable: row.get(9),
                 parsed_body: row.get(10),

@@ -8,7 +8,7 @@ use bastide_catalog::{
 };
 use bastide_sql::{Ident, QualifiedName, Sql};
 
-use super::{Accepted, KeptFunction, Posture, Reach, Scoped};
+use super::{Accepted, KeptFunction, Posture, Reach, Scoped, Surroundings};
 
 pub(crate) fn ident(name: &str) -> Ident {
     Ident::new(name).unwrap()
@@ -185,7 +185,7 @@ fn kept(name: &str, arguments: &str, body: Option<&str>) -> KeptFunction {
         leakproof: false,
         volatility: if name == "set_tenant" { "v" } else { "s" }.to_owned(),
         parallel_safe: true,
-        fixed_search_path: true,
+        settings: Vec::new(),
         returns_trigger: false,
         callable: true,
         parsed_body: body.map(str::to_owned),
@@ -288,6 +288,8 @@ pub(crate) fn sound() -> Posture {
         creations: Vec::new(),
         owned: Vec::new(),
         may_disable_triggers: false,
+        calls: BTreeMap::new(),
+        around: Surroundings::default(),
     }
 }
 

@@ -4,17 +4,23 @@
 mod context;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod paths;
 mod predicates;
 mod read;
 mod rights;
+mod surroundings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bastide_catalog::{Catalog, ForeignKey, Policy, PolicyCommand, Table};
+use bastide_catalog::{Catalog, ForeignKey, Policy, PolicyCommand, Table, View};
 use bastide_sql::{Ident, QualifiedName, Sql, sql};
 
 pub(crate) use context::KeptFunction;
+pub(crate) use paths::Called;
 pub(crate) use rights::{Creation, Ownership, Preset, Reach};
+pub(crate) use surroundings::Surroundings;
+#[cfg(test)]
+pub(crate) use surroundings::{Foreign, KeptDefault, LargeObject, ParameterGrant, TriggerOff, Withheld};
 
 /// One database as seen by one application role.
 #[derive(Clone, Debug)]
@@ -56,6 +62,9 @@ pub(crate) struct Posture {
     pub(crate) owned: Vec<Ownership>,
     /// The application may switch triggers and foreign keys off (`session_replication_role`).
     pub(crate) may_disable_triggers: bool,
+    /// Functions on the way from each view to rows.
+    pub(crate) calls: BTreeMap<QualifiedName, Vec<Called>>,
+    pub(crate) around: Surroundings,
 }
 
 /// A scoped table, or a child of one.
@@ -131,15 +140,54 @@ impl Posture {
 
     /// The tables and views that a view reads, however deep.
     pub(crate) fn reads(&self, view: &QualifiedName) -> BTreeSet<&QualifiedName> {
+        self.reads_where(view, |_| true)
+    }
+
+    /// What a view reads as its owner rather than as whoever asks: past an invoker view that it reads, the asker counts.
+    pub(crate) fn reads_as_owner(&self, view: &QualifiedName) -> BTreeSet<&QualifiedName> {
+        self.reads_where(view, |view| view.materialised || !view.security_invoker)
+    }
+
+    fn reads_where(&self, view: &QualifiedName, enters: impl Fn(&View) -> bool) -> BTreeSet<&QualifiedName> {
+        let reads = |name: &QualifiedName| {
+            self.catalog.views.get(name).filter(|view| enters(view)).map(|view| &view.reads)
+        };
         let mut seen = BTreeSet::new();
-        let mut open: Vec<&QualifiedName> =
-            self.catalog.views.get(view).into_iter().flat_map(|v| &v.reads).collect();
+        let mut open: Vec<&QualifiedName> = reads(view).into_iter().flatten().collect();
         while let Some(next) = open.pop() {
             if seen.insert(next) {
-                open.extend(self.catalog.views.get(next).into_iter().flat_map(|v| &v.reads));
+                open.extend(reads(next).into_iter().flatten());
             }
         }
         seen
+    }
+
+    /// Views, not materialised, through which the application reads or writes as their owners.
+    pub(crate) fn owners_views(&self) -> impl Iterator<Item = &View> {
+        let views = self.catalog.views.values().filter(|view| !view.materialised && !view.security_invoker);
+        views.filter(|view| self.reach.contains_key(&view.name))
+    }
+
+    /// Whom to take a privilege from, so that no role the application may become keeps it: an owner has it anyway, and a
+    /// predefined role is a finding by itself.
+    pub(crate) fn grantees(&self, owner: Option<&Ident>) -> Sql {
+        let roles =
+            self.roles.iter().filter(|role| Some(*role) != owner && !role.as_str().starts_with("pg_"));
+        let roles = roles.map(|role| sql!("{}", role));
+        sql!("{}", bastide_sql::join(std::iter::once(sql!("PUBLIC")).chain(roles), ", "))
+    }
+
+    /// The roles the application was made a member of on the way to `role`: what to revoke so that it cannot become it.
+    pub(crate) fn ways_to(&self, role: &Ident) -> Sql {
+        let direct = self.catalog.roles.get(&self.app).into_iter().flat_map(|app| &app.member_of);
+        let leading: Vec<&Ident> =
+            direct.filter(|first| self.catalog.membership_closure(first).contains(role)).collect();
+        if leading.is_empty() { sql!("{}", role) } else { sql!("{}", bastide_sql::join(leading, ", ")) }
+    }
+
+    /// A role that no policy binds, FORCE or not.
+    pub(crate) fn unbound(&self, role: &Ident) -> bool {
+        self.catalog.roles.get(role).is_some_and(|role| role.superuser || role.bypass_rls)
     }
 
     /// The scoped tables that a view shows something of, however deep.
@@ -166,6 +214,17 @@ impl Posture {
             .zip(&link.referenced_columns)
             .any(|(from, to)| *from == child.tenant_column && *to == parent.tenant_column)
     }
+}
+
+/// The schemas that `SET search_path = …` of a function names; `None` where it has no such clause.
+pub(crate) fn search_path(settings: &[String]) -> Option<Vec<&str>> {
+    let path = settings.iter().find_map(|setting| setting.strip_prefix("search_path="))?;
+    Some(
+        path.split(',')
+            .map(|schema| schema.trim().trim_matches('"'))
+            .filter(|schema| !schema.is_empty())
+            .collect(),
+    )
 }
 
 /// The policy that ought to be there, for a message that can be pasted.

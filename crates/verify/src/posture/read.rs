@@ -6,7 +6,7 @@ use bastide_catalog::Catalog;
 use bastide_sql::{Ident, QualifiedName, Sql, sql};
 use tokio_postgres::{Client, Row, Transaction};
 
-use super::{Accepted, Posture, Scoped, context, predicates, rights};
+use super::{Accepted, Posture, Scoped, context, paths, predicates, rights, surroundings};
 use crate::VerifyError;
 
 /// One posture read must not hold its snapshot for ever on a database in trouble.
@@ -33,14 +33,17 @@ impl Posture {
         let scoped = scoped(&transaction, &catalog, has_context).await?;
         let NewestRun { pending_cutover, classes, accepted } = newest_run(&transaction).await?;
         let kept_tables = rights::kept_tables(&transaction).await?;
-        let (reach, kept) = rights::reach(&transaction, &names).await?;
+        let (reach, kept) = rights::reach(&transaction, &names, catalog.server.version).await?;
         let callable = rights::callable(&transaction, &names).await?;
-        let context_readers = context_readers(&transaction).await?;
+        let mut context_readers = context_readers(&transaction).await?;
+        add_callers(&catalog, &mut context_readers);
         let rule_touches = rule_touches(&transaction).await?;
         let presets = rights::presets(&transaction, &names).await?;
         let creations = rights::creations(&transaction, &names).await?;
         let owned = rights::owned(&transaction, &names).await?;
         let may_disable_triggers = rights::may_disable_triggers(&transaction, &names).await?;
+        let calls = paths::calls(&transaction).await?;
+        let around = surroundings::read(&transaction, &names).await?;
         let expected_setter_bodies = predicates::expected_setter_bodies(&transaction, &scoped).await?;
         let expected_context_body = predicates::expected_context_body(&transaction).await?;
         reprint_policies(&transaction, &mut catalog).await?;
@@ -65,6 +68,8 @@ impl Posture {
             creations,
             owned,
             may_disable_triggers,
+            calls,
+            around,
             catalog,
         })
     }
@@ -116,7 +121,7 @@ async fn scoped(
                 (entry.kind, entry.expected) = (right.kind, right.predicates);
             }
         }
-        if !column.not_null {
+        if !column.not_null || !validated(transaction, name, &entry.tenant_column).await? {
             entry.null_rows = null_rows(transaction, name, &entry.tenant_column).await?;
         }
     }
@@ -135,6 +140,26 @@ fn add_children(catalog: &Catalog, scoped: &mut BTreeMap<QualifiedName, Scoped>)
             }
         }
     }
+}
+
+/// Since 18 a column may be NOT NULL for new rows only.
+async fn validated(
+    transaction: &Transaction<'_>,
+    table: &QualifiedName,
+    column: &Ident,
+) -> Result<bool, VerifyError> {
+    let row = transaction
+        .query_one(
+            "SELECT NOT EXISTS (
+                 SELECT FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+                 JOIN pg_namespace n ON n.oid = c.relnamespace
+                 JOIN pg_attribute a ON a.attrelid = c.oid AND k.conkey = ARRAY[a.attnum]
+                 WHERE k.contype = 'n' AND NOT k.convalidated AND n.nspname = $1 AND c.relname = $2 AND a.attname = $3)",
+            &[&table.schema.as_str(), &table.name.as_str(), &column.as_str()],
+        )
+        .await
+        .map_err(VerifyError::reading("whether tenants are NOT NULL"))?;
+    Ok(row.get(0))
 }
 
 async fn null_rows(
@@ -224,7 +249,25 @@ async fn context_readers(
     rows.iter().map(function_name).collect()
 }
 
-/// What the rules of tables name, from their dependencies: a rule's text is never read.
+/// A function that calls one that reads the context reads it, too.
+fn add_callers(catalog: &Catalog, readers: &mut BTreeSet<(QualifiedName, Sql)>) {
+    loop {
+        let names: BTreeSet<String> =
+            readers.iter().map(|(name, _)| name.name.as_str().to_lowercase()).collect();
+        let before = readers.len();
+        for function in catalog.functions.iter().filter(|function| function.extension.is_none()) {
+            let source = function.source.to_lowercase();
+            if names.iter().any(|name| source.contains(&format!("{name}("))) {
+                readers.insert((function.name.clone(), function.arguments.clone()));
+            }
+        }
+        if readers.len() == before {
+            return;
+        }
+    }
+}
+
+/// What the rules of tables and views name, from their dependencies: a rule's text is never read.
 async fn rule_touches(
     transaction: &Transaction<'_>,
 ) -> Result<BTreeMap<(QualifiedName, Ident), Vec<QualifiedName>>, VerifyError> {
@@ -232,7 +275,7 @@ async fn rule_touches(
         .query(
             "SELECT DISTINCT n.nspname::text, c.relname::text, r.rulename::text, tn.nspname::text, t.relname::text
              FROM pg_rewrite r
-             JOIN pg_class c ON c.oid = r.ev_class AND c.relkind IN ('r', 'p')
+             JOIN pg_class c ON c.oid = r.ev_class AND c.relkind IN ('r', 'p', 'v') AND r.rulename <> '_RETURN'
              JOIN pg_namespace n ON n.oid = c.relnamespace
              JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
                              AND d.refclassid = 'pg_class'::regclass

@@ -54,12 +54,24 @@ impl Reach {
     }
 }
 
+/// Privileges on tables, with the first version that has each.
+const PRIVILEGES: [(&str, u32); 8] = [
+    ("SELECT", 0),
+    ("INSERT", 0),
+    ("UPDATE", 0),
+    ("DELETE", 0),
+    ("TRUNCATE", 0),
+    ("REFERENCES", 0),
+    ("TRIGGER", 0),
+    ("MAINTAIN", 170_000),
+];
+
 const REACH: &str = "
     SELECT n.nspname::text, c.relname::text, p.privilege,
            EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee = 0 AND a.privilege_type = p.privilege)
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
-    CROSS JOIN unnest(ARRAY['SELECT','INSERT','UPDATE','DELETE','TRUNCATE','REFERENCES','TRIGGER']) AS p(privilege)
+    CROSS JOIN unnest($2::text[]) AS p(privilege)
     WHERE c.relkind IN ('r','p','v','m','f') AND c.relpersistence <> 't'
       AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
       AND EXISTS (
@@ -73,11 +85,17 @@ const REACH: &str = "
 pub(super) async fn reach(
     transaction: &Transaction<'_>,
     roles: &[String],
+    version: u32,
 ) -> Result<(BTreeMap<QualifiedName, Reach>, BTreeMap<QualifiedName, Reach>), VerifyError> {
+    // A server that does not know a privilege refuses to be asked for it.
+    let known = PRIVILEGES.iter().filter(|(_, since)| version >= *since);
+    let known: Vec<&str> = known.map(|(privilege, _)| *privilege).collect();
     let mut outside = BTreeMap::<_, Reach>::new();
     let mut inside = BTreeMap::<_, Reach>::new();
-    let rows =
-        transaction.query(REACH, &[&roles]).await.map_err(VerifyError::reading("privileges on tables"))?;
+    let rows = transaction
+        .query(REACH, &[&roles, &known])
+        .await
+        .map_err(VerifyError::reading("privileges on tables"))?;
     for row in rows {
         let name =
             QualifiedName::new(Ident::new(row.get::<_, String>(0))?, Ident::new(row.get::<_, String>(1))?);

@@ -1,10 +1,11 @@
 //! The whole of verification on a real server: a sound database holds, each way of spoiling it is caught, and harmless
 //! changes are not mistaken for one.
 
+mod breaches;
+mod decoys;
 mod kept;
 mod matrix;
 mod pooler;
-mod spoilt;
 
 use bastide_connect::Target;
 use bastide_plan::{Step, steps::CreateContext};
