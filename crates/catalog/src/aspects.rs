@@ -54,8 +54,10 @@ pub(crate) fn objects(catalog: &Catalog) -> Objects {
         let aspects = Build::new().with("scope", all_tables).with("tables", tables).done();
         objects.insert(format!("publication {name}"), aspects);
     }
-    for name in event_triggers {
-        objects.insert(format!("event trigger {name}"), Aspects::new());
+    for trigger in event_triggers {
+        // Of what a trigger calls nothing is planned by; that it is there, and asleep or not, is told.
+        let aspects = Build::new().with("asleep", !trigger.fires()).done();
+        objects.insert(format!("event trigger {}", trigger.name), aspects);
     }
     objects
 }

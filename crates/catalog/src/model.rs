@@ -26,7 +26,7 @@ pub struct Catalog {
     pub roles: BTreeMap<Ident, Role>,
     pub default_privileges: Vec<DefaultPrivilege>,
     pub publications: Vec<Publication>,
-    pub event_triggers: Vec<Ident>,
+    pub event_triggers: Vec<EventTrigger>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -374,6 +374,22 @@ pub struct Publication {
     pub name: Ident,
     pub all_tables: bool,
     pub tables: Vec<QualifiedName>,
+}
+
+/// A trigger on changes of the schema; those of extensions are left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventTrigger {
+    pub name: Ident,
+    pub function: QualifiedName,
+    pub enabled: TriggerEnabled,
+}
+
+impl EventTrigger {
+    /// In a session that does not play a replica, as none of ours does.
+    #[must_use]
+    pub fn fires(&self) -> bool {
+        matches!(self.enabled, TriggerEnabled::Origin | TriggerEnabled::Always)
+    }
 }
 
 impl Catalog {

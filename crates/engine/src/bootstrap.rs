@@ -23,12 +23,8 @@ pub(crate) async fn begin(
     let doing = "making schema bastide";
     fault::point("before_bootstrap", "run");
     role(guard).await?;
-    let there = schema_exists(guard).await?;
     guard.begin(run).await?;
     let transaction = guard.client_mut().transaction().await.map_err(EngineError::server(doing))?;
-    if there {
-        transaction.batch_execute(ADOPT).await.map_err(EngineError::server("taking over schema bastide"))?;
-    }
     // What an earlier, rolled back run left of the schema is kept: each object is made only where it is missing.
     transaction.batch_execute(SCHEMA).await.map_err(EngineError::server(doing))?;
     transaction
@@ -106,10 +102,6 @@ async fn drop_role(guard: &MigrationGuard) -> Result<Option<String>, EngineError
     Ok(None)
 }
 
-pub(crate) async fn schema_exists(guard: &MigrationGuard) -> Result<bool, EngineError> {
-    exists(guard, "SELECT to_regclass('bastide.run') IS NOT NULL").await
-}
-
 /// The tables with what inference found and was told; which there are depends on the Bastide that began the run.
 pub(crate) async fn evidence(client: &Client) -> Result<Vec<Sql>, EngineError> {
     let doing = "looking for evidence in schema bastide";
@@ -184,11 +176,3 @@ END $role$",
             .to_owned(),
     ))
 }
-
-/// After a rollback the schema belongs to whoever migrated then.
-const ADOPT: &str = "
-DO $adopt$ DECLARE item text; BEGIN
-  EXECUTE 'ALTER SCHEMA bastide OWNER TO bastide_owner';
-  FOR item IN SELECT c.oid::regclass::text FROM pg_class c WHERE c.relnamespace = 'bastide'::regnamespace AND c.relkind IN ('r', 'v')
-  LOOP EXECUTE 'ALTER TABLE ' || item || ' OWNER TO bastide_owner'; END LOOP;
-END $adopt$";

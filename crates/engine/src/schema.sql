@@ -1,9 +1,9 @@
 -- What Bastide keeps in the database it migrates. Created in one transaction before the first step; owned by the NOLOGIN
 -- role bastide_owner. The application's login can reach none of these tables.
 -- A run that was rolled back leaves its history behind, so each object is made only where it is missing.
+-- Made by the migrating login and handed over at the end: the shop's event triggers run with the rights of whoever makes.
 CREATE SCHEMA IF NOT EXISTS bastide AUTHORIZATION bastide_owner;
 GRANT USAGE ON SCHEMA bastide TO PUBLIC;
-SET LOCAL ROLE bastide_owner;
 
 CREATE TABLE IF NOT EXISTS bastide.run (
     id          uuid PRIMARY KEY,
@@ -173,4 +173,24 @@ CREATE TABLE IF NOT EXISTS bastide.audit (
     detail      jsonb
 );
 
-RESET ROLE;
+-- What was made now, or left by a run that was rolled back; with it go the grants that the login's default privileges gave.
+DO $$ DECLARE item record; BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'bastide' AND nspowner <> 'bastide_owner'::pg_catalog.regrole) THEN
+    ALTER SCHEMA bastide OWNER TO bastide_owner;
+  END IF;
+  FOR item IN
+    SELECT c.oid::pg_catalog.regclass AS name, c.relkind,
+           ARRAY(SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END
+                 FROM pg_catalog.aclexplode(c.relacl) AS a WHERE a.grantee <> c.relowner) AS grantees
+    FROM pg_catalog.pg_class AS c
+    WHERE c.relnamespace = 'bastide'::pg_catalog.regnamespace AND c.relkind IN ('r', 'v', 'S') AND c.relowner <> 'bastide_owner'::pg_catalog.regrole
+  LOOP
+    IF item.grantees <> '{}' THEN
+      EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s CASCADE', item.name, pg_catalog.array_to_string(item.grantees, ', '));
+    END IF;
+    -- A sequence goes with its table.
+    IF item.relkind <> 'S' THEN
+      EXECUTE pg_catalog.format('ALTER TABLE %s OWNER TO bastide_owner', item.name);
+    END IF;
+  END LOOP;
+END $$;

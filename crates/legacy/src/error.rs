@@ -18,6 +18,11 @@ pub enum SurveyError {
     OutOfTime { what: String, seconds: u64 },
     #[error("could not {what}: {}", server_message(source))]
     Server { what: String, source: tokio_postgres::Error },
+    /// Found by trying.
+    #[error(
+        "an event trigger refuses the temporary tables that planning makes and takes back ({said}), and may refuse the run's own changes; here fire {triggers}. Run {remedy}, which you can take back when the run has ended"
+    )]
+    EventTrigger { said: String, triggers: String, remedy: String },
     /// The operator's own expression or file.
     #[error("[[rule]] {rule} (of {table}): {said}; mend it in bastide.toml and try again")]
     Rule { rule: String, table: QualifiedName, said: String },
@@ -61,7 +66,9 @@ impl SurveyError {
             Self::Server { source, .. } if source.as_db_error().is_none() => Err(self),
             Self::OutOfTime { seconds, .. } => Ok(format!("stopped after {seconds} s")),
             Self::Locked { .. } | Self::Server { .. } => Ok(self.to_string()),
-            Self::Refused(_) | Self::Rule { .. } | Self::Circular { .. } => Err(self),
+            Self::Refused(_) | Self::Rule { .. } | Self::Circular { .. } | Self::EventTrigger { .. } => {
+                Err(self)
+            }
         }
     }
 

@@ -9,6 +9,7 @@
 mod code;
 mod discover;
 mod error;
+mod event_triggers;
 mod integrity;
 mod proposals;
 mod quarantine;

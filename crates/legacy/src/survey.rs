@@ -12,7 +12,7 @@ use bastide_plan::{
 use bastide_sql::{QualifiedName, Sql};
 use tokio_postgres::Client;
 
-use crate::{SurveyError, code, integrity, proposals, quarantine, reading::Reading, rules};
+use crate::{SurveyError, code, event_triggers, integrity, proposals, quarantine, reading::Reading, rules};
 
 /// Called with one line about what is being looked at.
 pub(crate) type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
@@ -28,6 +28,7 @@ pub async fn survey(
     config: &Config,
     progress: Progress<'_>,
 ) -> Result<Survey, SurveyError> {
+    event_triggers::must_let_pass(client, catalog).await?;
     let mut reading = Reading::begin(client, None, "begin the survey").await?;
     let survey = read(&mut reading, catalog, config, progress).await?;
     reading.rollback("end the survey").await?;

@@ -20,8 +20,10 @@ pub(crate) fn of(catalog: &Catalog, config: &Config, classification: &Classifica
     publications(catalog, classification, &mut notes);
     notes.extend(unbound_functions(catalog, &config.app_role));
     declared(config, classification, &mut notes);
-    if !catalog.event_triggers.is_empty() {
-        let names = listed(&catalog.event_triggers);
+    let awake = catalog.event_triggers.iter().filter(|trigger| trigger.fires());
+    let names: Vec<Ident> = awake.map(|trigger| trigger.name.clone()).collect();
+    if !names.is_empty() {
+        let names = listed(&names);
         notes.push(format!("event triggers see every step that changes the schema: {names}"));
     }
     notes

@@ -1,12 +1,10 @@
 //! Triggers, rules and event triggers.
 
-use bastide_sql::Ident;
-
 use super::{
     ByOid, ReadError,
     rows::{Reader, Record},
 };
-use crate::{Rule, Trigger, TriggerEnabled};
+use crate::{EventTrigger, Rule, Trigger, TriggerEnabled};
 
 // The bits of tgtype are those of catalog/pg_trigger.h.
 const TRIGGERS: &str = "
@@ -39,8 +37,10 @@ WHERE r.ev_class = ANY ($1) AND r.rulename <> '_RETURN'
 ORDER BY r.ev_class, r.rulename, n.nspname, t.relname";
 
 const EVENT_TRIGGERS: &str = "
-SELECT e.evtname AS name
+SELECT e.evtname AS name, n.nspname AS function_schema, p.proname AS function_name, e.evtenabled::text AS enabled
 FROM pg_event_trigger e
+JOIN pg_proc p ON p.oid = e.evtfoid
+JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE NOT EXISTS (
     SELECT FROM pg_depend d
     WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = e.oid AND d.deptype = 'e')
@@ -93,7 +93,13 @@ pub(super) async fn read_rules(
     Ok(rules)
 }
 
-pub(super) async fn read_event_triggers(reader: &Reader<'_>) -> Result<Vec<Ident>, ReadError> {
-    let rows = reader.rows("event triggers", EVENT_TRIGGERS, &[]).await?;
-    rows.iter().map(|row| row.ident("name")).collect()
+pub(super) async fn read_event_triggers(reader: &Reader<'_>) -> Result<Vec<EventTrigger>, ReadError> {
+    let read = |row: &Record| {
+        Ok(EventTrigger {
+            name: row.ident("name")?,
+            function: row.qualified("function_schema", "function_name")?,
+            enabled: enabled(row)?,
+        })
+    };
+    reader.rows("event triggers", EVENT_TRIGGERS, &[]).await?.iter().map(read).collect()
 }

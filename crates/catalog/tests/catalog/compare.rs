@@ -61,6 +61,7 @@ async fn each_change_is_named_by_object_and_aspect() {
         ("CREATE TABLE \"New\" ()", "table public.\"New\" is new"),
         ("DROP TABLE addresses", "table public.addresses is gone"),
         ("DROP VIEW invoker", "view public.invoker is gone"),
+        ("ALTER EVENT TRIGGER watch DISABLE", "event trigger watch changed (asleep)"),
         ("DROP EVENT TRIGGER watch", "event trigger watch is gone"),
         ("ALTER PUBLICATION \"Some\" DROP TABLE child", "publication \"Some\" changed (tables)"),
         (

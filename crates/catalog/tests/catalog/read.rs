@@ -98,7 +98,8 @@ async fn sequences_publications_roles_and_settings_are_read() {
     by_schema false ["We""ird.Schema"."Order"]
     everything true []
     "#);
-    assert_eq!(list(&catalog.event_triggers), "watch");
+    let watching = catalog.event_triggers.iter().map(|t| format!("{} {} {}", t.name, t.function, t.fires()));
+    assert_snapshot!(list(watching), @"watch public.on_ddl true");
     assert_eq!(list(&catalog.server.database_settings), "app.tenant=1");
     assert_eq!(catalog.server.database_owner, ident("postgres"));
 

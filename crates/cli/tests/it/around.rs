@@ -58,6 +58,52 @@ async fn an_event_trigger_that_refuses_stops_the_run() {
 }
 
 #[tokio::test]
+async fn an_event_trigger_that_refuses_temporary_tables_is_named() {
+    let server = server().await;
+    let db = server.database("around").await;
+    db.execute(SHOP).await;
+    db.execute("CREATE FUNCTION guard() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''tables are made by the platform team''; END';
+        CREATE EVENT TRIGGER \"Only them\" ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS') EXECUTE FUNCTION guard();
+        CREATE EVENT TRIGGER asleep ON ddl_command_end EXECUTE FUNCTION guard(); ALTER EVENT TRIGGER asleep DISABLE")
+        .await;
+    let bastide = Bastide::on(db.url());
+    let ran = bastide.run(&PLAN).expect(3);
+    for words in [
+        "tables are made by the platform team",
+        r#""Only them" (which calls public.guard())"#,
+        r#"Run ALTER EVENT TRIGGER "Only them" DISABLE,"#,
+    ] {
+        assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    }
+    db.execute(r#"ALTER EVENT TRIGGER "Only them" DISABLE"#).await;
+    let planned = bastide.run(&PLAN).expect(0);
+    assert!(
+        !planned.stdout.contains("event triggers see"),
+        "those that sleep see nothing: {}",
+        planned.stdout
+    );
+}
+
+/// Ours are sessions with an empty search_path, whatever the shop's have.
+#[tokio::test]
+async fn an_event_trigger_that_finds_its_log_by_a_search_path_is_told_how() {
+    let server = server().await;
+    let db = server.database("around").await;
+    db.execute(SHOP).await;
+    db.execute("CREATE TABLE changes (tag text); CREATE FUNCTION keep() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO changes VALUES (TG_TAG); END';
+        CREATE EVENT TRIGGER kept ON ddl_command_end EXECUTE FUNCTION keep()")
+        .await;
+    let bastide = Bastide::on(db.url());
+    let ran = bastide.run(&PLAN).expect(3);
+    let remedy = r#"ALTER FUNCTION "public"."keep"() SET search_path = "public""#;
+    assert!(ran.stderr.contains(remedy), "{}", ran.stderr);
+    db.execute(remedy).await;
+    bastide.run(&PLAN).expect(0);
+    migrate(&bastide).expect(0);
+    bastide.run(&["rls", "rollback", "--yes"]).expect(0);
+}
+
+#[tokio::test]
 async fn publications_are_told() {
     let server = server().await;
     let db = server.database("around").await;

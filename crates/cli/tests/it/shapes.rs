@@ -369,3 +369,26 @@ async fn keys_in_any_case() {
     };
     family(fixture!("collations"), "public.shop", meanwhile).await;
 }
+
+/// What they write down of the run is kept, as whatever else was written meanwhile.
+#[tokio::test]
+async fn event_triggers_that_write_down_every_change() {
+    let meanwhile = Meanwhile {
+        login: "seller",
+        writes: "INSERT INTO sale VALUES (1000, 2, 'new'); INSERT INTO line VALUES (1000, 1000)",
+        settled: &[
+            ("SELECT tenant_id::text FROM line WHERE id = 1000", "2"),
+            (
+                "SELECT string_agg(DISTINCT done_by, ',') FROM change WHERE application = 'bastide'",
+                "postgres",
+            ),
+        ],
+        cut_over: &[(
+            "SELECT bool_and(n > 0) FROM (SELECT count(*) FILTER (WHERE application = 'bastide') AS n FROM change GROUP BY event) e",
+            "t",
+        )],
+        written: "SELECT count(*)::text FROM sale WHERE note = 'new'",
+        unwrite: "DELETE FROM line WHERE id = 1000; DELETE FROM sale WHERE id = 1000; DELETE FROM change WHERE application = 'bastide'",
+    };
+    family(fixture!("events"), "public.shop", meanwhile).await;
+}

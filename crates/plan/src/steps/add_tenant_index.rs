@@ -95,42 +95,42 @@ mod tests {
         insta::assert_snapshot!(plain().id(), @"add_tenant_index:public.orders.orders_tenant_idx");
         insta::assert_snapshot!(plain().describe(), @"index public.orders by (tenant_id, id)");
         insta::assert_snapshot!(show(&plain().forward()), @r#"
-        -- Autocommit
-        -- SHARE UPDATE EXCLUSIVE on public.orders
-        DROP INDEX CONCURRENTLY IF EXISTS "public"."orders_tenant_idx";
-        CREATE INDEX CONCURRENTLY "orders_tenant_idx" ON "public"."orders" ("tenant_id", "id");
-        "#);
+    -- Autocommit
+    -- SHARE UPDATE EXCLUSIVE on public.orders
+    SET lock_timeout = '50ms';
+    DROP INDEX IF EXISTS "public"."orders_tenant_idx";
+    SET lock_timeout = '10s';
+    CREATE INDEX CONCURRENTLY "orders_tenant_idx" ON "public"."orders" ("tenant_id", "id");
+    "#);
         insta::assert_snapshot!(show(&plain().inverse()), @r#"
-        -- Autocommit
-        -- SHARE UPDATE EXCLUSIVE on public.orders
-        DROP INDEX CONCURRENTLY IF EXISTS "public"."orders_tenant_idx";
-        "#);
+    -- Autocommit
+    -- ACCESS EXCLUSIVE on public.orders
+    DROP INDEX IF EXISTS "public"."orders_tenant_idx";
+    "#);
     }
 
     #[test]
     fn scripts_of_a_partitioned_table() {
         insta::assert_snapshot!(show(&partitioned().forward()), @r#"
-        -- Autocommit
-        -- SHARE on public.parts
-        SET lock_timeout = '50ms';
-        DROP INDEX IF EXISTS "public"."parts_tenant_idx";
-        SET lock_timeout = '10s';
-        DROP INDEX CONCURRENTLY IF EXISTS "public"."part1_tenant_idx";
-        DROP INDEX CONCURRENTLY IF EXISTS "public"."part2a_tenant_idx";
-        CREATE INDEX CONCURRENTLY "part1_tenant_idx" ON "public"."part1" ("tenant_id", "id", "Day");
-        CREATE INDEX CONCURRENTLY "part2a_tenant_idx" ON "public"."part2a" ("tenant_id", "id", "Day");
-        SET lock_timeout = '50ms';
-        CREATE INDEX "parts_tenant_idx" ON "public"."parts" ("tenant_id", "id", "Day");
-        "#);
+    -- Autocommit
+    -- SHARE on public.parts
+    SET lock_timeout = '50ms';
+    DROP INDEX IF EXISTS "public"."parts_tenant_idx";
+    DROP INDEX IF EXISTS "public"."part1_tenant_idx";
+    DROP INDEX IF EXISTS "public"."part2a_tenant_idx";
+    SET lock_timeout = '10s';
+    CREATE INDEX CONCURRENTLY "part1_tenant_idx" ON "public"."part1" ("tenant_id", "id", "Day");
+    CREATE INDEX CONCURRENTLY "part2a_tenant_idx" ON "public"."part2a" ("tenant_id", "id", "Day");
+    SET lock_timeout = '50ms';
+    CREATE INDEX "parts_tenant_idx" ON "public"."parts" ("tenant_id", "id", "Day");
+    "#);
         insta::assert_snapshot!(show(&partitioned().inverse()), @r#"
-        -- Autocommit
-        -- SHARE on public.parts
-        SET lock_timeout = '50ms';
-        DROP INDEX IF EXISTS "public"."parts_tenant_idx";
-        SET lock_timeout = '10s';
-        DROP INDEX CONCURRENTLY IF EXISTS "public"."part1_tenant_idx";
-        DROP INDEX CONCURRENTLY IF EXISTS "public"."part2a_tenant_idx";
-        "#);
+    -- Autocommit
+    -- ACCESS EXCLUSIVE on public.parts
+    DROP INDEX IF EXISTS "public"."parts_tenant_idx";
+    DROP INDEX IF EXISTS "public"."part1_tenant_idx";
+    DROP INDEX IF EXISTS "public"."part2a_tenant_idx";
+    "#);
     }
 
     #[tokio::test]

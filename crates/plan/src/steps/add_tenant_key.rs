@@ -96,42 +96,42 @@ mod tests {
         insta::assert_snapshot!(plain().id(), @"add_tenant_key:public.orders.orders_tenant_key");
         insta::assert_snapshot!(plain().describe(), @"add unique key (tenant_id, id) to public.orders");
         insta::assert_snapshot!(show(&plain().forward()), @r#"
-        -- Autocommit
-        -- SHARE UPDATE EXCLUSIVE on public.orders
-        DROP INDEX CONCURRENTLY IF EXISTS "public"."orders_tenant_key";
-        CREATE UNIQUE INDEX CONCURRENTLY "orders_tenant_key" ON "public"."orders" ("tenant_id", "id");
-        "#);
+    -- Autocommit
+    -- SHARE UPDATE EXCLUSIVE on public.orders
+    SET lock_timeout = '50ms';
+    DROP INDEX IF EXISTS "public"."orders_tenant_key";
+    SET lock_timeout = '10s';
+    CREATE UNIQUE INDEX CONCURRENTLY "orders_tenant_key" ON "public"."orders" ("tenant_id", "id");
+    "#);
         insta::assert_snapshot!(show(&plain().inverse()), @r#"
-        -- Autocommit
-        -- SHARE UPDATE EXCLUSIVE on public.orders
-        DROP INDEX CONCURRENTLY IF EXISTS "public"."orders_tenant_key";
-        "#);
+    -- Autocommit
+    -- ACCESS EXCLUSIVE on public.orders
+    DROP INDEX IF EXISTS "public"."orders_tenant_key";
+    "#);
     }
 
     #[test]
     fn scripts_of_a_partitioned_table() {
         insta::assert_snapshot!(show(&partitioned().forward()), @r#"
-        -- Autocommit
-        -- SHARE on public.parts
-        SET lock_timeout = '50ms';
-        DROP INDEX IF EXISTS "public"."parts_tenant_key";
-        SET lock_timeout = '10s';
-        DROP INDEX CONCURRENTLY IF EXISTS "public"."part1_tenant_key";
-        DROP INDEX CONCURRENTLY IF EXISTS "public"."part2a_tenant_key";
-        CREATE UNIQUE INDEX CONCURRENTLY "part1_tenant_key" ON "public"."part1" ("tenant_id", "id", "Day");
-        CREATE UNIQUE INDEX CONCURRENTLY "part2a_tenant_key" ON "public"."part2a" ("tenant_id", "id", "Day");
-        SET lock_timeout = '50ms';
-        CREATE UNIQUE INDEX "parts_tenant_key" ON "public"."parts" ("tenant_id", "id", "Day");
-        "#);
+    -- Autocommit
+    -- SHARE on public.parts
+    SET lock_timeout = '50ms';
+    DROP INDEX IF EXISTS "public"."parts_tenant_key";
+    DROP INDEX IF EXISTS "public"."part1_tenant_key";
+    DROP INDEX IF EXISTS "public"."part2a_tenant_key";
+    SET lock_timeout = '10s';
+    CREATE UNIQUE INDEX CONCURRENTLY "part1_tenant_key" ON "public"."part1" ("tenant_id", "id", "Day");
+    CREATE UNIQUE INDEX CONCURRENTLY "part2a_tenant_key" ON "public"."part2a" ("tenant_id", "id", "Day");
+    SET lock_timeout = '50ms';
+    CREATE UNIQUE INDEX "parts_tenant_key" ON "public"."parts" ("tenant_id", "id", "Day");
+    "#);
         insta::assert_snapshot!(show(&partitioned().inverse()), @r#"
-        -- Autocommit
-        -- SHARE on public.parts
-        SET lock_timeout = '50ms';
-        DROP INDEX IF EXISTS "public"."parts_tenant_key";
-        SET lock_timeout = '10s';
-        DROP INDEX CONCURRENTLY IF EXISTS "public"."part1_tenant_key";
-        DROP INDEX CONCURRENTLY IF EXISTS "public"."part2a_tenant_key";
-        "#);
+    -- Autocommit
+    -- ACCESS EXCLUSIVE on public.parts
+    DROP INDEX IF EXISTS "public"."parts_tenant_key";
+    DROP INDEX IF EXISTS "public"."part1_tenant_key";
+    DROP INDEX IF EXISTS "public"."part2a_tenant_key";
+    "#);
     }
 
     #[tokio::test]

@@ -107,8 +107,8 @@ impl DropLegacyKey {
             }
             LegacyKey::UniqueConstraint => restore(vec![
                 sql!("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", self.table, self.name),
+                sql!("DROP INDEX IF EXISTS {}", self.index()),
                 patient(),
-                sql!("DROP INDEX CONCURRENTLY IF EXISTS {}", self.index()),
                 sql!(
                     "CREATE UNIQUE INDEX CONCURRENTLY {} ON {} {}",
                     self.name,
@@ -125,8 +125,8 @@ impl DropLegacyKey {
                 ),
             ]),
             LegacyKey::UniqueIndex => restore(vec![
+                sql!("DROP INDEX IF EXISTS {}", self.index()),
                 patient(),
-                sql!("DROP INDEX CONCURRENTLY IF EXISTS {}", self.index()),
                 concurrently(&self.definition),
                 hurried(),
             ]),

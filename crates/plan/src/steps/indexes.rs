@@ -20,7 +20,9 @@ pub(super) struct NewIndex<'a> {
 
 impl NewIndex<'_> {
     pub(super) fn build(&self) -> Script {
-        let mut statements = self.clear();
+        let mut statements = vec![hurried()];
+        statements.extend(self.clear());
+        statements.push(patient());
         let unique = if self.unique { sql!("UNIQUE ") } else { sql!("") };
         let columns = sql!("{}", join(self.columns, ", "));
         if !self.is_partitioned() {
@@ -48,23 +50,18 @@ impl NewIndex<'_> {
     }
 
     pub(super) fn remove(&self) -> Script {
-        Script::autocommit(self.lock(), self.locked(), self.clear())
+        Script::autocommit(LockMode::AccessExclusive, self.locked(), self.clear())
     }
 
-    /// Takes away the index, finished or not: a build that failed leaves an invalid index under its name.
+    /// Takes away the index, finished or not: a build that failed leaves an invalid index under its name. Not CONCURRENTLY:
+    /// under an event trigger that writes before each command that fails (0A000), and for a moment's lock it is not needed.
     fn clear(&self) -> Vec<Sql> {
-        let index =
-            |table: &QualifiedName, name: &Ident| QualifiedName::new(table.schema.clone(), name.clone());
-        let own = index(self.table, self.name);
-        if !self.is_partitioned() {
-            return vec![sql!("DROP INDEX CONCURRENTLY IF EXISTS {}", own)];
-        }
+        let drop = |table: &QualifiedName, name: &Ident| {
+            sql!("DROP INDEX IF EXISTS {}", QualifiedName::new(table.schema.clone(), name.clone()))
+        };
         // The parent's takes its leaves' with it; those not yet adopted go one by one.
-        let mut statements = vec![hurried(), sql!("DROP INDEX IF EXISTS {}", own), patient()];
-        for (leaf, name) in self.leaves {
-            statements.push(sql!("DROP INDEX CONCURRENTLY IF EXISTS {}", index(leaf, name)));
-        }
-        statements
+        let leaves = self.leaves.iter().map(|(leaf, name)| drop(leaf, name));
+        [drop(self.table, self.name)].into_iter().chain(leaves).collect()
     }
 
     /// Plans of earlier versions say it by the leaves alone.

@@ -46,8 +46,8 @@ fn scripts_of_a_unique_constraint() {
     -- Autocommit
     -- SHARE ROW EXCLUSIVE on public.users
     ALTER TABLE "public"."users" DROP CONSTRAINT IF EXISTS "users_mail";
+    DROP INDEX IF EXISTS "public"."users_mail";
     SET lock_timeout = '10s';
-    DROP INDEX CONCURRENTLY IF EXISTS "public"."users_mail";
     CREATE UNIQUE INDEX CONCURRENTLY "users_mail" ON "public"."users" ("Mail") INCLUDE (id) NULLS NOT DISTINCT;
     SET lock_timeout = '50ms';
     ALTER TABLE "public"."users" ADD CONSTRAINT "users_mail" UNIQUE USING INDEX "users_mail" DEFERRABLE;
@@ -96,8 +96,8 @@ fn scripts_of_a_unique_index() {
     insta::assert_snapshot!(show(&Step::DropLegacyKey(key).inverse()), @r#"
     -- Autocommit
     -- SHARE ROW EXCLUSIVE on public.users
+    DROP INDEX IF EXISTS "public"."users_mail";
     SET lock_timeout = '10s';
-    DROP INDEX CONCURRENTLY IF EXISTS "public"."users_mail";
     CREATE UNIQUE INDEX CONCURRENTLY users_mail ON public.users USING btree (mail);
     SET lock_timeout = '50ms';
     DO $bastide$DECLARE
