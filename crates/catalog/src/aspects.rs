@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Acl, Catalog, Column, DefaultPrivilege, Function, Publication, Role, Schema, Sequence, Server, Table,
-    View,
+    Acl, Catalog, Column, DefaultPrivilege, Function, Publication, Role, Schema, Sequence, Server,
+    Subscription, Table, View,
 };
 
 /// By the object as a message names it, for example `table public.orders`.
@@ -32,6 +32,7 @@ pub(crate) fn objects(catalog: &Catalog) -> Objects {
         roles,
         default_privileges,
         publications,
+        subscriptions,
         event_triggers,
     } = catalog;
     let mut objects = Objects::new();
@@ -50,9 +51,14 @@ pub(crate) fn objects(catalog: &Catalog) -> Objects {
         let (name, aspects) = of_default_privilege(privilege);
         objects.insert(name, aspects);
     }
-    for Publication { name, all_tables, tables } in publications {
-        let aspects = Build::new().with("scope", all_tables).with("tables", tables).done();
+    for Publication { name, all_tables, tables, listed } in publications {
+        let aspects =
+            Build::new().with("scope", all_tables).with("tables", tables).with("column lists", listed).done();
         objects.insert(format!("publication {name}"), aspects);
+    }
+    for Subscription { name, enabled, tables } in subscriptions {
+        let aspects = Build::new().with("enabled", enabled).with("tables", tables).done();
+        objects.insert(format!("subscription {name}"), aspects);
     }
     for trigger in event_triggers {
         // Of what a trigger calls nothing is planned by; that it is there, and asleep or not, is told.

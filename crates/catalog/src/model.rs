@@ -26,6 +26,8 @@ pub struct Catalog {
     pub roles: BTreeMap<Ident, Role>,
     pub default_privileges: Vec<DefaultPrivilege>,
     pub publications: Vec<Publication>,
+    #[serde(default)]
+    pub subscriptions: Vec<Subscription>,
     pub event_triggers: Vec<EventTrigger>,
 }
 
@@ -373,6 +375,17 @@ pub struct DefaultPrivilege {
 pub struct Publication {
     pub name: Ident,
     pub all_tables: bool,
+    pub tables: Vec<QualifiedName>,
+    /// Those of which it names the columns, so that a new one is not sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listed: Vec<QualifiedName>,
+}
+
+/// What another server's publications write into this database, with triggers asleep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    pub name: Ident,
+    pub enabled: bool,
     pub tables: Vec<QualifiedName>,
 }
 

@@ -79,6 +79,7 @@ async fn snapshot(client: &mut Client) -> Result<Catalog, ReadError> {
         roles: roles::read(&reader).await?,
         default_privileges: roles::read_default_privileges(&reader, &acls).await?,
         publications: publications::read(&reader).await?,
+        subscriptions: publications::read_subscriptions(&reader).await?,
         event_triggers: triggers::read_event_triggers(&reader).await?,
     };
     reader.end().await?;

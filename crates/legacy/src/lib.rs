@@ -14,6 +14,7 @@ mod integrity;
 mod proposals;
 mod quarantine;
 mod reading;
+mod replication;
 mod roots;
 mod rules;
 mod survey;

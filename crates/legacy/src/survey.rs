@@ -12,7 +12,9 @@ use bastide_plan::{
 use bastide_sql::{QualifiedName, Sql};
 use tokio_postgres::Client;
 
-use crate::{SurveyError, code, event_triggers, integrity, proposals, quarantine, reading::Reading, rules};
+use crate::{
+    SurveyError, code, event_triggers, integrity, proposals, quarantine, reading::Reading, replication, rules,
+};
 
 /// Called with one line about what is being looked at.
 pub(crate) type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
@@ -73,6 +75,7 @@ pub(crate) async fn read(
     let script = inference::survey_script(&graph);
     let mut survey = Survey { usage, ..Survey::default() };
     code::read(reading.transaction(), &mut survey).await?;
+    replication::read(reading, catalog, &classification, &mut survey).await?;
     if root.new {
         // Everything there is belongs to the one tenant: nothing to infer, nothing can cross.
         for table in &script.tables {

@@ -77,6 +77,7 @@ impl Fixture {
             ]),
             default_privileges: Vec::new(),
             publications: Vec::new(),
+            subscriptions: Vec::new(),
             event_triggers: Vec::new(),
         };
         Self { catalog, last: None }

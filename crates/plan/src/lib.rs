@@ -27,6 +27,7 @@ mod plan;
 mod planner;
 mod quarantine;
 mod refusal;
+mod replication;
 mod script;
 mod settlement;
 pub mod steps;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bastide_catalog::Catalog;
-use bastide_sql::{Ident, QualifiedName};
+use bastide_sql::Ident;
 
 use crate::{
     Class, Config,
@@ -17,7 +17,6 @@ pub(crate) fn of(catalog: &Catalog, config: &Config, classification: &Classifica
     logins(catalog, config, &mut notes);
     rules(catalog, classification, &mut notes);
     references(catalog, classification, &mut notes);
-    publications(catalog, classification, &mut notes);
     notes.extend(unbound_functions(catalog, &config.app_role));
     declared(config, classification, &mut notes);
     let awake = catalog.event_triggers.iter().filter(|trigger| trigger.fires());
@@ -141,19 +140,6 @@ fn references(catalog: &Catalog, classification: &Classification, notes: &mut Ve
                 )),
                 _ => {}
             }
-        }
-    }
-}
-
-fn publications(catalog: &Catalog, classification: &Classification, notes: &mut Vec<String>) {
-    for publication in &catalog.publications {
-        let scoped: Vec<&QualifiedName> =
-            publication.tables.iter().filter(|table| classification.is_scoped(table)).collect();
-        if publication.all_tables || !scoped.is_empty() {
-            notes.push(format!(
-                "the publication {} sends rows of every tenant, and its subscribers need the tenant columns before the run",
-                publication.name
-            ));
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     phases::{Planning, needs_inference, plan_all},
     quarantine,
     refusal::thousands,
+    replication,
 };
 
 /// What becomes of a group of unreachable rows.
@@ -44,7 +45,10 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
     questions.extend(links.questions);
     let code = code::of(config, survey, &classification)?;
     questions.extend(code.questions);
+    let replicated = replication::of(catalog, survey, config, &classification)?;
+    questions.extend(replicated.questions);
     let mut notes = notes::of(catalog, config, &classification);
+    notes.extend(replicated.notes);
     notes.extend(code.notes);
     notes.extend(links.notes);
 

@@ -77,6 +77,19 @@ pub enum Refusal {
     OpenToPublic { object: QualifiedName, why: String, privileges: Vec<String> },
 
     #[error(
+        "each UPDATE of {table} fails, the shop's as well as ours, since it is published without what tells its rows apart ({said}); \
+         run ALTER TABLE {table} REPLICA IDENTITY FULL, or take it out of the publication {}", listed(.publications)
+    )]
+    PublishedWithoutIdentity { table: QualifiedName, said: String, publications: Vec<Ident> },
+
+    #[error(
+        "the subscription {subscription} writes rows to {table}, which no trigger sees, so they come without a tenant, and the \
+         subscription stops at the first; leave the table out with --exclude-table {table}, or run ALTER SUBSCRIPTION {subscription} \
+         DISABLE until its publisher sends a tenant as well"
+    )]
+    FilledBySubscription { table: QualifiedName, subscription: Ident },
+
+    #[error(
         "tables that {role} makes later{} would be granted to {} ({}) before anything protects them; run \
          ALTER DEFAULT PRIVILEGES FOR ROLE {role}{} REVOKE {} ON TABLES FROM {} and grant on each table by name",
         in_schema(.schema), public_or(.grantee), .privileges.join(", "), sql_in_schema(.schema), .privileges.join(", "),

@@ -36,6 +36,12 @@ pub struct Survey {
     /// Statements that pg_stat_statements has seen, where it is installed: those that a new column may break.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<SeenStatement>,
+    /// Slots of logical replication that read this database: somebody subscribes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<String>,
+    /// Tables of whose rows the server lets nobody change one, and what it says: published without a replica identity.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unchangeable: Vec<(QualifiedName, String)>,
     /// Why the root cannot take a quarantine row, as the server said it; `None` when it can.
     pub quarantine_refused: Option<String>,
 }

@@ -65,6 +65,14 @@ async fn each_change_is_named_by_object_and_aspect() {
         ("DROP EVENT TRIGGER watch", "event trigger watch is gone"),
         ("ALTER PUBLICATION \"Some\" DROP TABLE child", "publication \"Some\" changed (tables)"),
         (
+            "ALTER PUBLICATION \"Some\" SET TABLE child (id)",
+            "publication \"Some\" changed (column lists, tables)",
+        ),
+        (
+            "CREATE SUBSCRIPTION feed CONNECTION 'dbname=elsewhere' PUBLICATION theirs WITH (connect = false)",
+            "subscription feed is new",
+        ),
+        (
             "ALTER DEFAULT PRIVILEGES FOR ROLE catalog_definer IN SCHEMA public GRANT INSERT ON TABLES TO \"Reader Role\"",
             "default privileges of catalog_definer on tables in schema public changed (grants)",
         ),

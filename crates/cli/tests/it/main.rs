@@ -14,6 +14,7 @@ mod no_backup;
 mod real_databases;
 mod refused;
 mod replay;
+mod replication;
 mod report;
 mod row_security;
 mod settled;

@@ -90,6 +90,22 @@ async fn tables() {
         ),
         ("rule_always", "CREATE RULE r AS ON UPDATE TO note DO ALSO NOTIFY n; ALTER TABLE note ENABLE ALWAYS RULE r", &["public.note", "rule r", "ENABLE RULE r"]),
         ("rule_outside", "CREATE TABLE log (a int); CREATE RULE r AS ON UPDATE TO note DO ALSO INSERT INTO log VALUES (NEW.id)", &["public.note", "r", "DROP RULE"]),
+        (
+            "published",
+            "CREATE TABLE t (note int REFERENCES note); CREATE PUBLICATION feed FOR TABLE t; CREATE PUBLICATION other FOR TABLE note",
+            &["public.t", "does not have a replica identity", "ALTER TABLE public.t REPLICA IDENTITY FULL", "the publication feed"],
+        ),
+        (
+            "published_whole",
+            "CREATE TABLE t (id int PRIMARY KEY, note int REFERENCES note); ALTER TABLE t REPLICA IDENTITY NOTHING; CREATE PUBLICATION \"All\" FOR ALL TABLES",
+            &["public.t", "REPLICA IDENTITY FULL", "\"All\""],
+        ),
+        (
+            "published_rows",
+            "CREATE TABLE t (id int PRIMARY KEY, note int REFERENCES note) PARTITION BY HASH (id); CREATE TABLE t1 PARTITION OF t FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+             CREATE PUBLICATION feed FOR TABLE t WHERE (note > 1) WITH (publish_via_partition_root = true)",
+            &["public.t1", "WHERE expression is not part of the replica identity", "REPLICA IDENTITY FULL"],
+        ),
         ("open", "GRANT TRUNCATE ON note TO PUBLIC", &["public.note", "TRUNCATE", "REVOKE"]),
     ];
     for (name, change, words) in cases {

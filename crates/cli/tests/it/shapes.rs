@@ -392,3 +392,22 @@ async fn event_triggers_that_write_down_every_change() {
     };
     family(fixture!("events"), "public.shop", meanwhile).await;
 }
+
+#[tokio::test]
+async fn publications_and_a_subscription() {
+    let meanwhile = Meanwhile {
+        login: "seller",
+        writes: "INSERT INTO sale VALUES (1000, 2, 'new'); INSERT INTO line VALUES (1000, 1000, 'new'); INSERT INTO hit VALUES (1000, '/new'); UPDATE hit SET path = '/newer' WHERE path = '/new'",
+        settled: &[(
+            "SELECT l.tenant_id = 2 AND h.tenant_id = 2 FROM line l, hit h WHERE l.id = 1000 AND h.sale = 1000",
+            "t",
+        )],
+        cut_over: &[(
+            "SELECT string_agg(DISTINCT pubname || ':' || array_to_string(attnames, ','), ' ') FROM pg_publication_tables WHERE tablename IN ('sale', 'line') AND pubname <> 'everything'",
+            "picked:id picked:id,note",
+        )],
+        written: "SELECT count(*)::text FROM sale WHERE note = 'new'",
+        unwrite: "DELETE FROM hit WHERE sale = 1000; DELETE FROM line WHERE id = 1000; DELETE FROM sale WHERE id = 1000",
+    };
+    family(fixture!("replication"), "public.shop", meanwhile).await;
+}

@@ -35,7 +35,7 @@ mod tests {
 
     fn publish(posture: &mut Posture, table: &str) {
         let tables = vec![fixture::public(table)];
-        posture.catalog.publications.push(Publication { name: fixture::ident("feed"), all_tables: false, tables });
+        posture.catalog.publications.push(Publication { name: fixture::ident("feed"), all_tables: false, tables, listed: Vec::new() });
     }
 
     #[test]

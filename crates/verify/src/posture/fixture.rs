@@ -252,6 +252,7 @@ pub(crate) fn sound() -> Posture {
             ]),
             default_privileges: Vec::new(),
             publications: Vec::new(),
+            subscriptions: Vec::new(),
             event_triggers: Vec::new(),
         },
         app: ident("bastide_app"),
