@@ -21,20 +21,32 @@ pub(crate) struct Column {
 
 pub(crate) struct Row<'a> {
     pub(crate) object: &'a str,
+    /// What of the object's name a foreign key's row adds to its table's.
+    pub(crate) part: Option<&'a str>,
     pub(crate) path: Path,
-    cells: BTreeMap<(Verb, Context), &'a Probe>,
+    cells: Cells<'a>,
 }
+
+type Cells<'a> = BTreeMap<(Verb, Context), &'a Probe>;
 
 impl<'a> Matrix<'a> {
     pub(crate) fn of(verdict: &'a Verdict) -> Self {
         let out_of_reach = |probe: &&Probe| {
             probe.cell.verb == Verb::Closed && probe.outcome == bastide_record::Outcome::Held
         };
-        let mut rows: BTreeMap<(&str, Path), BTreeMap<(Verb, Context), &Probe>> = BTreeMap::new();
+        let is_table = |path| matches!(path, Path::Table | Path::Partition);
+        let tables: BTreeSet<&str> = verdict
+            .probes
+            .iter()
+            .filter(|probe| is_table(probe.cell.path))
+            .map(|probe| probe.cell.object.as_str())
+            .collect();
+        let mut rows: BTreeMap<(&str, Path, &str), Cells<'_>> = BTreeMap::new();
         let mut columns: BTreeMap<Verb, BTreeSet<Context>> = BTreeMap::new();
         for probe in verdict.probes.iter().filter(|probe| !out_of_reach(probe)) {
             let cell = &probe.cell;
-            rows.entry((&cell.object, cell.path)).or_default().insert((cell.verb, cell.context), probe);
+            let key = (table_of(&cell.object, cell.path, &tables), cell.path, cell.object.as_str());
+            rows.entry(key).or_default().insert((cell.verb, cell.context), probe);
             columns.entry(cell.verb).or_default().insert(cell.context);
         }
         Self {
@@ -42,10 +54,23 @@ impl<'a> Matrix<'a> {
                 .into_iter()
                 .map(|(verb, contexts)| Column { verb, contexts: contexts.into_iter().collect() })
                 .collect(),
-            rows: rows.into_iter().map(|((object, path), cells)| Row { object, path, cells }).collect(),
+            rows: rows
+                .into_iter()
+                .map(|((table, path, object), cells)| {
+                    let part = object.strip_prefix(table).and_then(|rest| rest.strip_prefix(':'));
+                    Row { object, part, path, cells }
+                })
+                .collect(),
             out_of_reach: verdict.probes.iter().filter(out_of_reach).count(),
         }
     }
+}
+
+/// The table that a foreign key's row belongs under; a constraint's name may hold anything, a colon too.
+fn table_of<'a>(object: &'a str, path: Path, tables: &BTreeSet<&'a str>) -> &'a str {
+    let ends = object.match_indices(':').map(|(at, _)| &object[..at]);
+    let mut known = ends.filter(|table| path == Path::ForeignKey && tables.contains(table));
+    known.next().unwrap_or(object)
 }
 
 impl<'a> Row<'a> {

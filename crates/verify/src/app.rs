@@ -19,7 +19,7 @@ pub enum App<'a> {
 /// The connection that probes go through.
 pub(crate) enum AppSession {
     Own {
-        client: Connected,
+        client: Box<Connected>,
         /// The TCP port we asked for; empty for a socket.
         port: String,
         /// The server's time before we came.
@@ -40,7 +40,7 @@ impl<'a> App<'a> {
         match self {
             Self::Login(target) => {
                 let opened = text(owner, "SELECT clock_timestamp()").await?.unwrap_or_default();
-                let client = target.connect("bastide verify").await?;
+                let client = Box::new(target.connect("bastide verify").await?);
                 let port = target.tcp_port().map_or_else(String::new, |port| port.to_string());
                 Ok(AppSession::Own { client, port, opened })
             }

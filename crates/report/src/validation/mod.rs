@@ -6,6 +6,8 @@ mod junit;
 mod sarif;
 mod text;
 
+use std::collections::BTreeMap;
+
 use bastide_record::{Judgement, Known, Verdict};
 
 pub use document::{VALIDATION_FORMAT, ValidationDocument, validation_document};
@@ -37,7 +39,21 @@ impl Validation<'_> {
         if self.verdict.scoped_tables > 0 && !self.judgement.looked && said.is_empty() {
             said.push("no probe held, so nothing is proved".to_owned());
         }
-        said.extend(new.iter().map(|known| format!("{}: {}", known.object, known.id)));
+        let mut breached: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for Known { id, object } in new {
+            match self.verdict.open_findings().find(|finding| (&finding.id, &finding.object) == (id, object))
+            {
+                Some(finding) => said.push(format!("{object}: {id}: {}", finding.message)),
+                None => breached.entry(object).or_default().push(id),
+            }
+        }
+        said.extend(breached.into_iter().map(|(object, ids)| match ids.as_slice() {
+            [one] => format!("{object}: breached: {one}"),
+            [first, more @ ..] => {
+                format!("{object}: {} probes breached: {first} and {} more", ids.len(), more.len())
+            }
+            [] => object.to_owned(),
+        }));
         said.extend(expired.iter().map(|entry| {
             format!(
                 "{}: {} was accepted until {}; mend it, or accept it anew in the baseline",

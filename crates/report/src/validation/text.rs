@@ -188,10 +188,12 @@ fn signs(row: &Row<'_>, column: &Column) -> String {
         .collect()
 }
 
+/// A way to a table stands under it.
 fn name(row: &Row<'_>) -> String {
-    match row.way() {
-        Some(way) => one_line(&format!("{}, {way}", row.object)),
-        None => one_line(row.object),
+    match (row.way(), row.part) {
+        (Some(_), Some(part)) => one_line(&format!("  key {part}")),
+        (Some(way), None) => format!("  {way}"),
+        (None, _) => one_line(row.object),
     }
 }
 

@@ -81,10 +81,13 @@ pub(super) async fn probe(
         };
         if subject.reach.may("UPDATE") {
             let update = sql!(
-                "UPDATE {} SET {} = {} WHERE {} = {}",
+                "UPDATE {} SET {} = {} WHERE {} = {} AND ctid = (SELECT ctid FROM {} WHERE {} = {} LIMIT 1)",
                 target.name,
                 target.harmless,
                 target.harmless,
+                target.column,
+                subject.value(&own.key),
+                target.name,
                 target.column,
                 subject.value(&own.key)
             );
@@ -153,6 +156,10 @@ fn judge(ground: &Ground<'_>, target: &Target<'_>, trial: &Trial, reply: &super:
         (Err(refusal), _, Verb::Insert) if refusal.not_permitted() => {
             case.held("prepared for the tenant that is set it passes the policy (probed by itself)")
         }
+        (Err(refusal), _, Verb::Insert) if refusal.constraint() => case.untested(format!(
+            "the row's key is taken ({}), so it cannot be inserted before the switch",
+            refusal.code.code()
+        )),
         (Err(refusal), ..) => case.refused(refusal),
     }
 }

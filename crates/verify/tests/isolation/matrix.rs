@@ -133,8 +133,10 @@ fn psql(db: &Database, script: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
+type Wanted = (&'static str, Path, Verb, Context);
+
 /// Ways to break isolation, and cells that must be breached by each.
-const BROKEN: &[(&str, &[(&str, Path, Verb, Context)])] = &[
+const BROKEN: &[(&str, &[Wanted])] = &[
     (
         "ALTER POLICY bastide_tenant ON orders USING (true) WITH CHECK (true)",
         &[
