@@ -15,26 +15,60 @@ fn migrate(bastide: &Bastide) -> crate::bastide::Ran {
     bastide.run(&["rls", "migrate", "--yes", "--plan", plan.to_str().unwrap()])
 }
 
-#[tokio::test]
-async fn a_partition_made_meanwhile_does_not_stop_rollback() {
-    let (_server, db) = loaded(include_str!("../../../../fixtures/legacy/shapes/levels.sql")).await;
+/// Made, and made by itself and attached, at a lower level; a copy is none of it.
+const LATE: &str = "CREATE TABLE sale_2030_north PARTITION OF sale_2030 FOR VALUES IN ('north'); CREATE TABLE copied (LIKE sale INCLUDING DEFAULTS);
+    CREATE TABLE late (LIKE sale); ALTER TABLE sale_2030 ATTACH PARTITION late FOR VALUES IN ('south');
+    INSERT INTO sale (id, shop_id, sold, region) VALUES (1000, 2, '2030-05-01', 'north'), (1001, NULL, '2030-05-01', 'south')";
+
+async fn with_late_partitions() -> (bastide_testkit::Server, Database, Bastide) {
+    let (server, db) = loaded(include_str!("../../../../fixtures/legacy/shapes/levels.sql")).await;
     let bastide = Bastide::on(db.url());
     bastide.run(&PLAN).expect(0);
     migrate(&bastide).expect(0);
-    db.execute("CREATE TABLE sale_2030_north PARTITION OF sale_2030 FOR VALUES IN ('north'); CREATE TABLE copied (LIKE sale INCLUDING DEFAULTS);
-        CREATE TABLE late (LIKE sale); ALTER TABLE sale_2030 ATTACH PARTITION late FOR VALUES IN ('south');
-        INSERT INTO sale (id, shop_id, sold, region) VALUES (1000, 2, '2030-05-01', 'north'), (1001, NULL, '2030-05-01', 'south')")
-        .await;
+    db.execute(LATE).await;
     let tenants = "SELECT string_agg(shop_id::text, ',' ORDER BY id) FROM sale WHERE id >= 1000";
     assert_eq!(db.query_one_text(tenants).await, "2,-1");
-    let verdict = bastide.run(&["rls", "validate"]);
-    assert_eq!(verdict.code, 1);
-    assert!(verdict.stdout.contains("BST-001 warning: public.sale_2030_north"), "{}", verdict.stdout);
-    // It says that the schema is another one: the shop made it so.
+    (server, db, bastide)
+}
+
+/// It says that the schema is another one: the shop made it so.
+async fn rolled_back(db: &Database, bastide: &Bastide) {
     let ran = bastide.run(&["rls", "rollback", "--yes"]);
     assert!(ran.stderr.contains("rolled back, but the schema is not what it was"), "{}", ran.stderr);
     assert!(!db.schema_dump().await.contains("bastide"), "nothing of the run is left");
+    assert!(!db.schema_dump().await.contains("ROW LEVEL SECURITY"), "nothing of the run is left");
     assert_eq!(db.query_one_text("SELECT count(*)::text FROM sale WHERE id >= 1000").await, "2");
+}
+
+#[tokio::test]
+async fn a_partition_made_meanwhile_does_not_stop_rollback() {
+    let (_server, db, bastide) = with_late_partitions().await;
+    let verdict = bastide.run(&["rls", "validate"]).expect(0);
+    assert!(verdict.stdout.contains("public.sale_2030_north"), "{}", verdict.stdout);
+    rolled_back(&db, &bastide).await;
+}
+
+#[tokio::test]
+async fn cutover_closes_partitions_made_meanwhile_and_names_those_made_since() {
+    let (_server, db, bastide) = with_late_partitions().await;
+    bastide.run(&["rls", "cutover", "--yes"]).expect(0);
+    bastide.run(&["rls", "validate"]).expect(0);
+    let closed = "SELECT bool_and(relrowsecurity AND relforcerowsecurity)::text FROM pg_class WHERE relname IN ('sale_2030_north', 'late')";
+    assert_eq!(db.query_one_text(closed).await, "true");
+    // Row by row the application has it through the parent, whose policy filters.
+    db.execute("CREATE TABLE sale_2030_west PARTITION OF sale_2030 FOR VALUES IN ('west'); INSERT INTO sale (id, shop_id, sold, region) VALUES (1002, 2, '2030-05-01', 'west')")
+        .await;
+    let seen = "BEGIN; SET LOCAL ROLE bastide_app; SELECT bastide.set_tenant('1'); SELECT count(*)::text FROM sale WHERE id = 1002; COMMIT";
+    assert_eq!(db.query_rows(seen).await.last().map(String::as_str), Some("0"));
+    let verdict = bastide.run(&["rls", "validate"]).expect(1);
+    assert!(verdict.stdout.contains("BST-001 warning: public.sale_2030_west"), "{}", verdict.stdout);
+    let json = bastide.run(&["rls", "validate", "--format", "json"]).json();
+    let mend =
+        json["findings"].as_array().unwrap().iter().find(|finding| finding["id"] == "BST-001").unwrap();
+    db.execute(mend["mend"].as_str().unwrap()).await;
+    bastide.run(&["rls", "validate"]).expect(0);
+    db.execute("DELETE FROM sale WHERE id = 1002").await;
+    rolled_back(&db, &bastide).await;
 }
 
 #[tokio::test]

@@ -15,8 +15,8 @@ use crate::{
     inference::{How, hold_aside, settle_links as settle},
     steps::{
         AddTenantForeignKey, CloseTable, CloseView, DropLegacyKey, HoldAside, KeepLegacyWrites, LegacyKey,
-        OwnMaterialisedView, ReleaseLegacyWrites, SetTenantDefault, SettleLinks, ValidateConstraint,
-        table_defaults,
+        OwnMaterialisedView, ProtectPartitions, ReleaseLegacyWrites, SetTenantDefault, SettleLinks,
+        ValidateConstraint, table_defaults,
     },
 };
 
@@ -50,6 +50,7 @@ pub(super) fn plan(planning: &mut Planning<'_>) -> Result<(), Refusal> {
     own_materialised_views(planning);
     set_defaults(planning);
     close_tables(planning);
+    protect_partitions(planning);
     loading::end(planning, PHASE);
     let keepers = keepers(planning);
     moves::end(planning, PHASE, &keepers);
@@ -318,6 +319,32 @@ fn close_tables(planning: &mut Planning<'_>) {
             app_role: planning.app().clone(),
         };
         planning.emit(PHASE, Step::CloseTable(step));
+    }
+}
+
+/// A shop that keeps making partitions has made some by then.
+fn protect_partitions(planning: &mut Planning<'_>) {
+    let closed: Vec<CloseTable> = planning
+        .steps
+        .iter()
+        .filter_map(|planned| match &planned.step {
+            Step::CloseTable(step) => Some(step.clone()),
+            _ => None,
+        })
+        .collect();
+    for step in closed {
+        let Some(table) = planning.catalog.table(&step.table) else { continue };
+        if table.holds_rows() || planning.is_partition(table) {
+            continue;
+        }
+        let mut known = vec![step.table.clone()];
+        let mut at = 0;
+        while let Some(next) = known.get(at).and_then(|name| planning.catalog.table(name)) {
+            known.extend(next.children.iter().cloned());
+            at += 1;
+        }
+        let CloseTable { table, column, type_name, .. } = step;
+        planning.emit(PHASE, Step::ProtectPartitions(ProtectPartitions { table, column, type_name, known }));
     }
 }
 

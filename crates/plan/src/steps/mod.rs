@@ -126,6 +126,8 @@ steps! {
     own_materialised_view::OwnMaterialisedView,
     /// The legacy login's unfiltered access ends, and the owner's with it (FORCE).
     close_table::CloseTable,
+    /// Partitions that the shop made since the plan are closed, too.
+    protect_partitions::ProtectPartitions,
     /// The BYPASSRLS of [`LendBypass`] goes.
     end_bypass::EndBypass,
     /// The trigger of [`KeepLegacyWrites`] goes.

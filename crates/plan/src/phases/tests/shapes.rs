@@ -9,7 +9,7 @@ use crate::fixture::{existing, grant, ident, name, shop};
 #[test]
 fn partitions_children_and_tables_without_a_key() {
     let plan = planned(awkward(), &existing("merchants"));
-    insta::assert_snapshot!(about(&plan, "events"), @r"
+    insta::assert_snapshot!(about(&plan, "events"), @"
     add_tenant_column:public.events.tenant_id
     keep_legacy_writes:public.events
     backfill:public.events_2024.tenant_id:1
@@ -39,6 +39,7 @@ fn partitions_children_and_tables_without_a_key() {
     close_table:public.events
     close_table:public.events_2024
     close_table:public.events_2025
+    protect_partitions:public.events
     release_legacy_writes:public.events
     ");
     insta::assert_snapshot!(about(&plan, "notes"), @r"
