@@ -243,6 +243,30 @@ async fn a_superuser_cannot_be_bound_and_is_asked_to_go_elsewhere() {
 }
 
 #[tokio::test]
+async fn what_the_run_lent_a_login_does_not_pass_for_its_own() {
+    let (_server, db, bastide) = shop().await;
+    db.execute(
+        "CREATE ROLE auditor LOGIN BYPASSRLS PASSWORD 'auditor'; CREATE ROLE guest LOGIN PASSWORD 'guest'; GRANT SELECT ON lines TO auditor",
+    )
+    .await;
+    let file = bastide.path().join("bastide.toml");
+    std::fs::write(&file, "[answers]\n\"login:seller\" = \"bypass\"\n").unwrap();
+    bastide.run(&[MIGRATE, &["--config", file.to_str().unwrap()]].concat()).expect(0);
+    let mut there = Vec::new();
+    for login in ["auditor", "guest", "seller"] {
+        there.push(db.client_as(login, login).await);
+    }
+    let seen = bastide.run(&["rls", "cutover", "--watch", "0", "--yes", "--format", "json"]).expect(2).json();
+    let logins: Vec<_> = seen["logins"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|seen| format!("{} {}", seen["login"].as_str().unwrap(), seen["bound"].as_str().unwrap()))
+        .collect();
+    assert_eq!(logins, ["auditor bypass_rls", "seller bound"], "a guest can reach nothing");
+}
+
+#[tokio::test]
 async fn whoever_interrupts_the_watch_changes_nothing() {
     let (_server, db, bastide) = shop().await;
     bastide.run(MIGRATE).expect(0);
