@@ -27,6 +27,23 @@ pub(crate) struct Row<'a> {
     cells: Cells<'a>,
 }
 
+impl Matrix<'_> {
+    /// The columns in runs of so many signs at most: what is too wide for a page goes on below itself.
+    pub(crate) fn blocks(&self, signs: usize) -> Vec<&[Column]> {
+        let mut blocks = Vec::new();
+        let (mut from, mut used) = (0, 0);
+        for (at, column) in self.columns.iter().enumerate() {
+            if at > from && used + column.contexts.len() > signs {
+                blocks.push(&self.columns[from..at]);
+                (from, used) = (at, 0);
+            }
+            used += column.contexts.len();
+        }
+        blocks.push(&self.columns[from..]);
+        blocks
+    }
+}
+
 type Cells<'a> = BTreeMap<(Verb, Context), &'a Probe>;
 
 impl<'a> Matrix<'a> {
@@ -76,6 +93,10 @@ fn table_of<'a>(object: &'a str, path: Path, tables: &BTreeSet<&'a str>) -> &'a 
 impl<'a> Row<'a> {
     pub(crate) fn cell(&self, verb: Verb, context: Context) -> Option<&'a Probe> {
         self.cells.get(&(verb, context)).copied()
+    }
+
+    pub(crate) fn has_any(&self, columns: &[Column]) -> bool {
+        self.cells.keys().any(|(verb, _)| columns.iter().any(|column| column.verb == *verb))
     }
 
     /// A way that is not the object's own kind.

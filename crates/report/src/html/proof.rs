@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::{
     Report,
-    matrix::{Matrix, meaning},
+    matrix::{Matrix, Row, meaning},
     numbers,
 };
 
@@ -72,23 +72,40 @@ pub(crate) fn probes_of(verdict: &Verdict) -> Markup {
         p.lead { "Attempts, as " code { (verdict.app_role) } " " (how) ", to do what isolation forbids. "
             span.dot.held { "●" } " held  " span.dot.breached { "▲" } " breached  " span.dot.untested { "○" } " untested. "
             "In each square, from the left, the contexts of its column." }
-        div.scroll { table.matrix {
-            thead { tr { th { "Object" } @for column in &matrix.columns { th title=(meaning(column.verb)) {
-                (column.verb.as_str().replace('_', " ")) br;
-                span.soft { (column.contexts.iter().map(|context| short(*context)).collect::<Vec<_>>().join(" ")) }
-            } } } }
-            tbody { @for row in &matrix.rows { tr {
-                td { code { (row.object) } @if let Some(way) = row.way() { " " span.soft { (way) } } }
-                @for column in &matrix.columns { td.signs { @for context in &column.contexts {
-                    @match row.cell(column.verb, *context) { Some(probe) => (cell(probe)), None => span.dot { "\u{2003}" } }
+        @for columns in matrix.blocks(SIGNS) {
+            div.scroll { table.matrix {
+                thead { tr { th { "Object" } @for column in columns { th title=(meaning(column.verb)) {
+                    (column.verb.as_str().replace('_', " ")) br;
+                    span.soft { (column.contexts.iter().map(|context| short(*context)).collect::<Vec<_>>().join(" ")) }
+                } } } }
+                tbody { @for row in matrix.rows.iter().filter(|row| row.has_any(columns)) { tr {
+                    td { (object(row)) }
+                    @for column in columns { td.signs { @for context in &column.contexts {
+                        @match row.cell(column.verb, *context) { Some(probe) => (cell(probe)), None => span.dot { "\u{2003}" } }
+                    } } }
                 } } }
-            } } }
-        } }
+            } }
+            br;
+        }
         p.soft { "Contexts: " (Context::ALL.iter().map(|context| format!("{} {}", short(*context), context.as_str().replace('_', " "))).collect::<Vec<_>>().join(", ")) "." }
         @if matrix.out_of_reach > 0 {
             p.soft { (numbers::counted(matrix.out_of_reach as u64, "object", "objects")) " out of reach, each refused when read." }
         }
         (untested(&verdict.probes))
+    }
+}
+
+/// As many as a page has room for.
+const SIGNS: usize = 30;
+
+/// A way to a table stands under it.
+fn object(row: &Row<'_>) -> Markup {
+    html! {
+        @match (row.way(), row.part) {
+            (Some(_), Some(part)) => { span.soft { "\u{2003}key " } code { (part) } },
+            (Some(way), None) => span.soft { "\u{2003}" (way) },
+            (None, _) => code { (row.object) },
+        }
     }
 }
 
