@@ -1,6 +1,7 @@
 //! Everything that can be known to stand in the way before anything is changed.
 
 use bastide_plan::{Phase, Plan};
+use bastide_verify::cves;
 use tokio_postgres::Client;
 
 use crate::{
@@ -24,7 +25,7 @@ pub(crate) async fn check(
     answered(&options.plan)?;
     same_database(guard, &options.plan).await?;
     doing("the server's version");
-    patched(guard.client()).await?;
+    patched(guard.client(), listener).await?;
     doing("the schema, against the plan");
     analysis::fresh(guard, &options.plan).await?;
     doing("client programs and disk");
@@ -88,33 +89,46 @@ async fn same_database(guard: &MigrationGuard, plan: &Plan) -> Result<(), Engine
     })
 }
 
-/// Minor releases before these leak rows past row security: through a plan made for another role (CVE-2024-10976)
-/// or through the planner's statistics (CVE-2025-8713).
-const PATCHED: [(i32, i32); 3] = [(15, 14), (16, 10), (17, 6)];
-
-async fn patched(client: &Client) -> Result<(), EngineError> {
+async fn patched(client: &Client, listener: Listener<'_>) -> Result<(), EngineError> {
     let reading = "reading the server's version";
     let version: i32 = client
         .query_one("SELECT current_setting('server_version_num')::int", &[])
         .await
         .and_then(|row| row.try_get(0))
         .map_err(EngineError::server(reading))?;
-    leaks(version).map_or(Ok(()), |minor| {
-        Err(EngineError::Preflight(format!(
-            "PostgreSQL {}.{} shows rows that row security hides (CVE-2024-10976, CVE-2025-8713); update the server to {}.{minor} or later first",
-            version / 10_000,
-            version % 10_000,
-            version / 10_000
-        )))
-    })
+    let version = version.unsigned_abs();
+    if let Some(refusal) = refusal(version) {
+        return Err(EngineError::Preflight(refusal));
+    }
+    if let Some(text) = known_holes(version) {
+        listener(&Event::Notice { text });
+    }
+    Ok(())
 }
 
-/// The first minor release that does not leak, when this one does.
-fn leaks(version: i32) -> Option<i32> {
-    PATCHED
-        .iter()
-        .find(|(major, minor)| version / 10_000 == *major && version % 10_000 < *minor)
-        .map(|(_, minor)| *minor)
+/// Why no table should be moved to row security on this server: it shows rows that row security hides.
+fn refusal(version: u32) -> Option<String> {
+    let open = || cves::affecting(version).filter(|cve| cve.opens_rows);
+    let minor = open().filter_map(|cve| cve.fixed_in(version)).max()?;
+    let ids: Vec<&str> = open().map(|cve| cve.id).collect();
+    Some(format!(
+        "{} shows rows that row security hides ({}); update the server to {}.{minor} or later first",
+        cves::name(version),
+        ids.join(", "),
+        version / 10_000
+    ))
+}
+
+/// What does not stand in the way, and should be known.
+fn known_holes(version: u32) -> Option<String> {
+    let minor = cves::affecting(version).filter_map(|cve| cve.fixed_in(version)).max()?;
+    let ids: Vec<&str> = cves::affecting(version).map(|cve| cve.id).collect();
+    Some(format!(
+        "{} has known holes ({}); update it to {}.{minor} or later soon",
+        cves::name(version),
+        ids.join(", "),
+        version / 10_000
+    ))
 }
 
 /// Each returns sentences; the flag says whether it takes [`LONG`].
@@ -167,9 +181,13 @@ mod tests {
 
     #[test]
     fn old_minor_releases_are_refused_and_patched_ones_are_not() {
-        assert_eq!(leaks(150_013), Some(14));
-        assert_eq!(leaks(150_014), None);
-        assert_eq!(leaks(160_004), Some(10));
-        assert_eq!(leaks(180_000), None);
+        let old = refusal(150_013).unwrap();
+        assert!(old.starts_with("PostgreSQL 15.13 ") && old.contains("CVE-2025-8713"), "{old}");
+        assert!(old.ends_with("to 15.14 or later first"), "{old}");
+        assert!(refusal(160_004).unwrap().contains("CVE-2024-10976, CVE-2025-8713"));
+        assert_eq!((refusal(150_014), refusal(180_000)), (None, None));
+        let soon = known_holes(150_018).unwrap();
+        assert!(soon.contains("CVE-2026-14666") && soon.ends_with("to 15.19 or later soon"), "{soon}");
+        assert_eq!(known_holes(180_007), None);
     }
 }

@@ -26,12 +26,12 @@ fn run(posture: &Posture) -> Vec<Weakness> {
         found.push(Weakness::new(severity, object, message, mend));
     }
     // Inside `bastide` definers are the rule (keepers, look-ups), but only with a fixed search_path and our owner.
-    for function in posture.functions.iter().filter(|f| f.security_definer && f.callable && !f.returns_trigger) {
+    for function in posture.functions.iter().filter(|f| f.security_definer && (f.callable || f.returns_trigger)) {
         if function.owner.as_str() != "bastide_owner" || !resolves_nothing_foreign(&function.settings) {
             let message = "runs with its owner's rights, but is not bastide_owner's or does not resolve names in pg_catalog alone";
             let mend = "Drop it, or make it again as bastide_owner with `SET search_path = pg_catalog, pg_temp`.";
             found.push(Weakness::advised(Severity::Critical, function.signature(), message, mend));
-        } else {
+        } else if !function.returns_trigger {
             let message = format!("`{}` may call it, and it runs as `{}`: a look-up before the tenant is known", posture.app, function.owner);
             let mend = "Read it: an exact key in, the least columns out.";
             found.push(Weakness::advised(Severity::Info, function.signature(), message, mend));

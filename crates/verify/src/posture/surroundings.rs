@@ -25,6 +25,9 @@ pub(crate) struct Surroundings {
     pub(crate) foreign: Vec<Foreign>,
     pub(crate) parameters: Vec<ParameterGrant>,
     pub(crate) withheld: Vec<Withheld>,
+    /// Views, and the catalogs that they read and that PUBLIC may not. The server pins its catalogs, so no dependency says
+    /// it; the views' own trees do.
+    pub(crate) secret_reads: BTreeMap<QualifiedName, Vec<String>>,
     /// Functions of the server's own that somebody declared LEAKPROOF: `pg_catalog.name(arguments)`.
     pub(crate) leakproof_builtins: Vec<String>,
     /// Default privileges in schema `bastide`, which the catalog's snapshot leaves out.
@@ -175,6 +178,18 @@ const WITHHELD: &str = "
           AND a.grantee = 0 AND a.privilege_type = g.privilege)
     GROUP BY g.class, g.oid ORDER BY 1 LIMIT 50";
 
+const SECRET_READS: &str = "
+    SELECT n.nspname::text, c.relname::text, format('pg_catalog.%I', k.relname)
+    FROM pg_rewrite r
+    JOIN pg_class c ON c.oid = r.ev_class AND c.relkind IN ('v', 'm') JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_class k ON k.relnamespace = 'pg_catalog'::regnamespace AND k.relkind = 'r'
+                   AND position(format(':relid %s ', k.oid) IN r.ev_action::text) > 0
+    WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'bastide')
+      AND EXISTS (SELECT FROM pg_init_privs i WHERE i.classoid = 'pg_class'::regclass AND i.objoid = k.oid)
+      AND NOT EXISTS (SELECT FROM pg_init_privs i CROSS JOIN LATERAL aclexplode(i.initprivs) a
+                      WHERE i.classoid = 'pg_class'::regclass AND i.objoid = k.oid AND a.grantee = 0)
+    ORDER BY 1, 2, 3";
+
 // Those that no version from 15 to 18 calls leakproof, and that people do, to get an index under row security.
 const LEAKPROOF_BUILTINS: &str = "
     SELECT format('pg_catalog.%I(%s)', proname, pg_get_function_identity_arguments(oid))
@@ -234,6 +249,9 @@ pub(super) async fn read(
     }
     for row in all("privileges on the server's own objects", WITHHELD, &[&roles]).await? {
         found.withheld.push(Withheld { object: row.get(0), routine: row.get(1), privileges: row.get(2) });
+    }
+    for row in all("what views read of the server's own", SECRET_READS, &[]).await? {
+        found.secret_reads.entry(qualified(&row)?).or_default().push(row.get(2));
     }
     for row in all("leakproof functions", LEAKPROOF_BUILTINS, &[]).await? {
         found.leakproof_builtins.push(row.get(0));

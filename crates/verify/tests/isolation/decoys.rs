@@ -41,7 +41,53 @@ const DECOYS: &[(&str, &str)] = &[
     ("default privileges for somebody else", "ALTER DEFAULT PRIVILEGES FOR ROLE shop GRANT SELECT ON TABLES TO staff"),
     ("a harmless setting", "ALTER DATABASE current SET bastide.note = 'x'"),
     ("a row-level trigger", "CREATE TRIGGER again BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION touch()"),
+    (
+        "a definer trigger of an owner whom FORCE binds",
+        "ALTER FUNCTION touch() SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp",
+    ),
+    ("a definer function out of reach, without a search_path", "ALTER FUNCTION all_orders() STABLE"),
+    (
+        "a definer trigger on a table out of reach",
+        "CREATE TRIGGER kept BEFORE INSERT ON secrets FOR EACH ROW EXECUTE FUNCTION kept(); ALTER FUNCTION kept() RESET search_path;
+         DROP TRIGGER kept ON notes",
+    ),
+    (
+        "an invoker view over a definer view out of reach",
+        "CREATE VIEW inner_view AS SELECT * FROM secrets; CREATE VIEW outer_view WITH (security_invoker) AS SELECT * FROM inner_view;
+         GRANT SELECT ON outer_view TO bastide_app",
+    ),
+    ("a materialised view over a function, out of reach", "CREATE MATERIALIZED VIEW inside AS SELECT all_orders() AS n"),
+    (
+        "a materialised view of shared rows through what is IMMUTABLE",
+        "CREATE FUNCTION twice(n text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT n || n';
+         CREATE MATERIALIZED VIEW doubled AS SELECT twice(name) AS name FROM countries; GRANT SELECT ON doubled TO bastide_app",
+    ),
+    ("a cast that no policy uses", "CREATE FUNCTION one(boolean) RETURNS uuid LANGUAGE sql STABLE AS 'SELECT gen_random_uuid()';
+      CREATE CAST (boolean AS uuid) WITH FUNCTION one(boolean)"),
+    ("a policy of another role's that calls a function", "CREATE POLICY report ON orders FOR SELECT TO staff USING (whoami() IS NOT NULL)"),
+    ("a foreign key switched off between shared tables", "ALTER TABLE countries ADD part_of text REFERENCES countries;
+      ALTER TABLE countries DISABLE TRIGGER ALL"),
+    ("a trigger of the shop's own that is off", "ALTER TABLE orders DISABLE TRIGGER touch"),
+    ("a key not valid between shared tables", "ALTER TABLE countries ADD part_of text, ADD FOREIGN KEY (part_of) REFERENCES countries NOT VALID"),
+    ("a sequence that may be read", "GRANT SELECT ON SEQUENCE orders_id_seq TO bastide_app"),
+    ("a sequence of nobody's that may be reset", "CREATE SEQUENCE tickets; GRANT UPDATE ON SEQUENCE tickets TO bastide_app"),
+    ("a parameter that only logs", "GRANT SET ON PARAMETER deadlock_timeout TO bastide_app"),
+    ("a large object of somebody else's", "SELECT lo_create(4711); GRANT SELECT ON LARGE OBJECT 4711 TO staff"),
+    ("a foreign server for somebody else", "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w;
+      GRANT USAGE ON FOREIGN SERVER s TO staff"),
+    ("NOTIFY from a shared table", "CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS
+          'BEGIN PERFORM pg_notify(''countries'', NEW.code); RETURN NEW; END';
+      CREATE TRIGGER told AFTER INSERT ON countries FOR EACH ROW EXECUTE FUNCTION told()"),
+    ("statistics for whom it may concern", "GRANT SELECT ON pg_statistic TO staff; GRANT EXECUTE ON FUNCTION pg_read_file(text) TO staff"),
+    ("what the server gives to everybody, given again", "GRANT SELECT ON pg_class TO bastide_app; GRANT EXECUTE ON FUNCTION lower(text) TO bastide_app"),
+    ("default privileges on sequences", "ALTER DEFAULT PRIVILEGES FOR ROLE shop GRANT USAGE ON SEQUENCES TO bastide_app"),
+    ("a rule on a view that nobody reaches", "CREATE VIEW inside AS SELECT * FROM notes;
+      CREATE RULE put AS ON INSERT TO inside DO INSTEAD INSERT INTO secrets VALUES (1, 'x')"),
+    ("a function with settings that decide nothing", "ALTER FUNCTION whoami() SET work_mem = '8MB'"),
+    ("a composite key more", "ALTER TABLE notes ADD order_id bigint, ADD FOREIGN KEY (tenant_id, order_id) REFERENCES orders (merchant_id, id)"),
     ("a tenant more", "INSERT INTO merchants VALUES (gen_random_uuid(), 'new')"),
+    // The last one: a membership belongs to the whole server.
+    ("a group that has nothing", "GRANT staff TO bastide_app; REVOKE ALL ON orders FROM staff"),
 ];
 
 #[tokio::test]

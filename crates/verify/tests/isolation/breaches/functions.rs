@@ -155,4 +155,23 @@ pub(super) const BREACHES: &[Breach] = &[
              RETURN NEW; END';
              CREATE TRIGGER told AFTER INSERT ON notes FOR EACH ROW EXECUTE FUNCTION told()",
     ),
+    breach(
+        "a keeper in other hands",
+        "BST-032",
+        "bastide.keep()",
+        false,
+        "CREATE FUNCTION bastide.keep() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+             SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NEW; END';
+             ALTER FUNCTION bastide.keep() OWNER TO legacy; REVOKE EXECUTE ON FUNCTION bastide.keep() FROM PUBLIC;
+             CREATE TRIGGER keep BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION bastide.keep()",
+    ),
+    breach(
+        "a keeper that is off",
+        "BST-024",
+        "public.notes",
+        false,
+        "CREATE FUNCTION bastide.keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+             CREATE TRIGGER keep BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION bastide.keep();
+             ALTER TABLE notes DISABLE TRIGGER keep",
+    ),
 ];

@@ -275,4 +275,20 @@ pub(super) const BREACHES: &[Breach] = &[
         false,
         "GRANT UPDATE ON pg_class TO bastide_app",
     ),
+    breach(
+        "a view over the planner's samples",
+        "BST-018",
+        "public.samples",
+        false,
+        "CREATE VIEW samples AS SELECT starelid, stavalues1::text AS most_common FROM pg_statistic;
+             GRANT SELECT ON samples TO bastide_app",
+    ),
+    breach(
+        "a view over a view over passwords",
+        "BST-018",
+        "public.known",
+        false,
+        "CREATE VIEW inner_known AS SELECT rolname, rolpassword FROM pg_authid;
+             CREATE VIEW known AS SELECT * FROM inner_known; GRANT SELECT ON known TO PUBLIC",
+    ),
 ];
