@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use bastide_catalog::Catalog;
+use bastide_catalog::{Catalog, Table};
 use bastide_plan::{
     LinkSurvey, Phase, Plan, Settlement, Step, StepId,
     inference::{Side, collations, joined, layout},
@@ -204,13 +204,18 @@ fn crossing(plan: &Plan, catalog: &Catalog, link: &LinkSurvey) -> Option<Sql> {
     );
     Some(sql!(
         "SELECT (SELECT count(*) FROM {} AS c JOIN {} AS p ON {} WHERE c.{} <> p.{}), (SELECT count(*) FROM {})",
-        link.table,
-        link.references,
+        bound(table),
+        bound(referenced),
         on,
         child.name,
         parent.name,
-        link.table
+        bound(table)
     ))
+}
+
+/// The rows that a foreign key of the table, or to it, speaks of: those of partitions, but not of tables that inherit.
+fn bound(table: &Table) -> Sql {
+    if table.holds_rows() { sql!("ONLY {}", table.name) } else { sql!("{}", table.name) }
 }
 
 async fn count(client: &Client, query: &Sql) -> Result<(i64, i64), EngineError> {

@@ -152,32 +152,11 @@ async fn publications_are_told() {
     planned.expect(0);
 }
 
-/// Each but the first ten references one or two others.
-async fn many(db: &Database) {
-    let mut text = String::from(
-        "CREATE TABLE shop (id integer PRIMARY KEY, name text NOT NULL); INSERT INTO shop SELECT g, 'shop ' || g FROM generate_series(1, 5) g;",
-    );
-    for table in 1..300 {
-        let (column, references) = match table {
-            1..=10 => ("shop", "shop integer REFERENCES shop".to_owned()),
-            _ => (
-                "up",
-                format!("up integer REFERENCES t{}, other integer REFERENCES t{}", table / 2, table / 3),
-            ),
-        };
-        text.push_str(&format!(
-            "CREATE TABLE t{table} (id integer PRIMARY KEY, code text UNIQUE, {references});
-             INSERT INTO t{table} (id, code, {column}) SELECT g, 'c' || g, 1 + g % 5 FROM generate_series(1, 20) g;"
-        ));
-    }
-    db.execute(&text).await;
-}
-
 #[tokio::test]
 async fn three_hundred_tables() {
     let server = server().await;
     let db = server.database("many").await;
-    many(&db).await;
+    db.execute(include_str!("../../../../fixtures/legacy/shapes/many.sql")).await;
     let dump = db.schema_dump().await;
     let bastide = Bastide::on(db.url());
     bastide.run(&PLAN).expect(0);

@@ -32,19 +32,25 @@ fn every_row_is_shown_by_something_that_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let rows = shown(&fs::read_to_string(root.join("docs/compatibility.md")).unwrap());
     assert!(rows.len() > 20, "{rows:?}");
-    let (shapes, mut tests) = (root.join("fixtures/legacy/shapes"), String::new());
+    let (fixtures, mut tests) = (root.join("fixtures/legacy"), String::new());
+    let shapes = fixtures.join("shapes");
     sources(&root.join("crates/cli/tests"), &mut tests);
     sources(&root.join("crates/plan/src/obstacles"), &mut tests);
     for names in &rows {
         assert!(!names.is_empty(), "a row is shown by nothing: {rows:?}");
         for name in names {
-            let there = shapes.join(name).is_file() || tests.contains(&format!("fn {name}()"));
+            let there = shapes.join(name).is_file()
+                || fixtures.join(name).is_file()
+                || tests.contains(&format!("fn {name}()"));
             assert!(there, "{name} is neither a shape nor a test");
         }
     }
     let named: BTreeSet<&str> = rows.iter().flatten().map(String::as_str).collect();
-    for entry in fs::read_dir(shapes).unwrap() {
-        let file = entry.unwrap().file_name().into_string().unwrap();
-        assert!(!file.ends_with(".sql") || named.contains(file.as_str()), "no row names {file}");
+    for (folder, prefix) in [(shapes, ""), (fixtures.join("refused"), "refused/")] {
+        for entry in fs::read_dir(folder).unwrap() {
+            let file = format!("{prefix}{}", entry.unwrap().file_name().into_string().unwrap());
+            let shown = named.contains(file.as_str()) || file == "refused/rooted.sql";
+            assert!(!file.ends_with(".sql") || shown, "no row names {file}");
+        }
     }
 }

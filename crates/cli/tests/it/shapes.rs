@@ -411,3 +411,31 @@ async fn publications_and_a_subscription() {
     };
     family(fixture!("replication"), "public.shop", meanwhile).await;
 }
+
+/// Whatever fires for a write of ours leaves a line, which the comparison after rollback finds.
+#[tokio::test]
+async fn triggers_of_every_kind_and_views_behind_barriers() {
+    let meanwhile = Meanwhile {
+        login: "seller",
+        writes: "INSERT INTO noted_new VALUES (1000, 4, 'new'), (1001, 5, 'new'); UPDATE noted_new SET note = 'newer' WHERE note = 'new';
+            INSERT INTO visit VALUES (4, 1, 'new'), (5, 2, 'new'); INSERT INTO letter VALUES (1000, 4, 'new'); DELETE FROM letter WHERE id = 1000",
+        settled: &[
+            ("SELECT string_agg(tenant_id::text, ',' ORDER BY id) FROM sale WHERE id >= 1000", "1,2"),
+            ("SELECT count(*)::text FROM known_sale WHERE note = 'newer'", "2"),
+            ("SELECT count(*)::text FROM fired WHERE application = 'bastide'", "0"),
+            (
+                "SELECT string_agg(name || '=' || coalesce(rows::text, '') || '*' || times, ', ' ORDER BY name, rows)
+                 FROM (SELECT name, rows, count(*) AS times FROM fired WHERE name ~ '^(sale|visit|letter)' GROUP BY 1, 2) f",
+                "letter added=1*1, letter begins=*2, letter gone=1*1, letter row=1*2, sale added=2*1, sale begins=*2, sale changed=4*1, sale note=1*2, sale row=1*4, sale row of many=4*2, visit added=2*1, visit begins=*1, visit row=1*2",
+            ),
+        ],
+        cut_over: &[
+            ("SELECT count(*)::text FROM fired WHERE application = 'bastide'", "0"),
+            ("SELECT string_agg(relation, ',') FROM bastide.held", "\"public\".\"sale\""),
+            ("SELECT count(*)::text FROM sale WHERE updated_at > '2020-01-01' AND id < 1000", "0"),
+        ],
+        written: "SELECT count(*)::text FROM sale WHERE note = 'newer'",
+        unwrite: "DELETE FROM sale WHERE id >= 1000; DELETE FROM visit WHERE note = 'new'; DELETE FROM fired WHERE application <> 'bastide'",
+    };
+    family(fixture!("triggers"), "public.shop", meanwhile).await;
+}

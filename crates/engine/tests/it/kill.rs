@@ -81,7 +81,7 @@ async fn the_small_shop_needs_every_kind_of_step() {
     let plan = Scene::small().await.plan().await;
     let kinds: BTreeSet<&str> =
         plan.steps.iter().filter_map(|step| step.id.as_str().split(':').next()).collect();
-    insta::assert_snapshot!(kinds.into_iter().collect::<Vec<_>>().join(" "), @"add_not_null_check add_tenant add_tenant_column add_tenant_foreign_key add_tenant_index add_tenant_key analyze_table backfill carry_moves close_table close_view create_app_role create_context drop_check drop_legacy_key end_moves grant_app hold_aside infer_tenants keep_legacy_writes own_materialised_view protect_table release_legacy_writes restrict_function secure_view set_not_null set_tenant_default settle_links validate_constraint");
+    insta::assert_snapshot!(kinds.into_iter().collect::<Vec<_>>().join(" "), @"add_not_null_check add_tenant add_tenant_column add_tenant_foreign_key add_tenant_index add_tenant_key analyze_table backfill carry_moves close_table close_view create_app_role create_context drop_check drop_legacy_key end_moves grant_app hold_aside infer_tenants keep_legacy_writes own_materialised_view protect_partitions protect_table release_legacy_writes restrict_function secure_view set_not_null set_tenant_default settle_links validate_constraint");
 }
 
 /// Starts a victim; true when it was killed, false when it came to its end.
