@@ -439,3 +439,22 @@ async fn triggers_of_every_kind_and_views_behind_barriers() {
     };
     family(fixture!("triggers"), "public.shop", meanwhile).await;
 }
+
+#[tokio::test]
+async fn foreign_tables_beside_the_rest() {
+    let meanwhile = Meanwhile {
+        login: "seller",
+        writes: "INSERT INTO sale VALUES (1000, 2, 'new'); INSERT INTO line VALUES (1000, 1000)",
+        settled: &[
+            ("SELECT tenant_id::text FROM line WHERE id = 1000", "2"),
+            (
+                "SELECT bool_or(has_table_privilege('bastide_app', r, 'SELECT'))::text FROM unnest('{rates,far_sale,all_sales}'::text[]) r",
+                "false",
+            ),
+        ],
+        cut_over: &[],
+        written: "SELECT count(*)::text FROM sale WHERE note = 'new'",
+        unwrite: "DELETE FROM line WHERE id = 1000; DELETE FROM sale WHERE id = 1000",
+    };
+    family(fixture!("foreign"), "public.shop", meanwhile).await;
+}
