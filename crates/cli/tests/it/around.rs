@@ -138,6 +138,21 @@ async fn an_event_trigger_that_finds_its_log_by_a_search_path_is_told_how() {
 }
 
 #[tokio::test]
+async fn what_the_login_grants_by_default_opens_nothing_of_ours() {
+    let server = server().await;
+    let db = server.database("around").await;
+    db.execute("CREATE ROLE reporting LOGIN; ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO reporting; ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO reporting").await;
+    db.execute(SHOP).await;
+    let bastide = Bastide::on(db.url());
+    bastide.run(&PLAN).expect(0);
+    migrate(&bastide).expect(0);
+    let open = "SELECT coalesce(string_agg(c.relname || ' ' || p, ', ' ORDER BY c.relname, p), '') FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) p
+        WHERE c.relnamespace = 'bastide'::regnamespace AND c.relkind IN ('r', 'v') AND has_table_privilege('reporting', c.oid, p)";
+    assert_eq!(db.query_one_text(open).await, "scoped_tables SELECT");
+    bastide.run(&["rls", "rollback", "--yes"]).expect(0);
+}
+
+#[tokio::test]
 async fn publications_are_told() {
     let server = server().await;
     let db = server.database("around").await;

@@ -49,6 +49,7 @@ RETURN NULLIF(pg_catalog.current_setting('bastide.tenant', true), '')"
             sql!("CREATE TABLE bastide.remembered (step text PRIMARY KEY, detail jsonb NOT NULL)"),
         ];
         statements.extend([
+            take_back_defaults(),
             sql!("ALTER FUNCTION bastide.set_tenant(text) OWNER TO {}", owner),
             sql!("ALTER FUNCTION bastide.current_tenant() OWNER TO {}", owner),
             sql!("ALTER VIEW bastide.scoped_tables OWNER TO {}", owner),
@@ -75,6 +76,21 @@ RETURN NULLIF(pg_catalog.current_setting('bastide.tenant', true), '')"
 
     /// Schema `bastide` is not part of a snapshot.
     pub(super) fn apply(&self, _: &mut Catalog) {}
+}
+
+/// The migrating login's default privileges open what it makes; ours is nobody's but by the grants here.
+fn take_back_defaults() -> Sql {
+    context::block(sql!(
+        "DECLARE
+    opened record;
+BEGIN
+    FOR opened IN SELECT DISTINCT c.oid::regclass AS relation, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee
+                  FROM pg_class c, aclexplode(c.relacl) a
+                  WHERE c.oid IN ('bastide.scoped_tables'::regclass, 'bastide.reader'::regclass, 'bastide.remembered'::regclass) AND a.grantee <> c.relowner LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', opened.relation, opened.grantee);
+    END LOOP;
+END"
+    ))
 }
 
 /// What the shop makes after a table of ours (a partition, a table LIKE it) takes over its default, and no step knows of it.
@@ -111,24 +127,33 @@ mod tests {
         insta::assert_snapshot!(step.id(), @"create_context:bastide");
         insta::assert_snapshot!(step.describe(), @"create the tenant context, for tenants known by character varying(20)");
         insta::assert_snapshot!(show(&step.forward()), @r#"
-        -- Transaction
-        CREATE FUNCTION bastide.set_tenant(v text) RETURNS void LANGUAGE sql VOLATILE
-        BEGIN ATOMIC
-            SELECT pg_catalog.set_config('bastide.tenant', COALESCE((NULLIF(v, '')::character varying)::text, ''), true);
-        END;
-        CREATE FUNCTION bastide.current_tenant() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
-        RETURN NULLIF(pg_catalog.current_setting('bastide.tenant', true), '');
-        CREATE VIEW bastide.scoped_tables AS SELECT schema, "table", tenant_column, run_id FROM bastide.scope;
-        CREATE TABLE bastide.reader (step text, schema text NOT NULL, relation text, PRIMARY KEY (step, relation));
-        CREATE TABLE bastide.remembered (step text PRIMARY KEY, detail jsonb NOT NULL);
-        ALTER FUNCTION bastide.set_tenant(text) OWNER TO "bastide_owner";
-        ALTER FUNCTION bastide.current_tenant() OWNER TO "bastide_owner";
-        ALTER VIEW bastide.scoped_tables OWNER TO "bastide_owner";
-        ALTER TABLE bastide.reader OWNER TO "bastide_owner";
-        ALTER TABLE bastide.remembered OWNER TO "bastide_owner";
-        GRANT EXECUTE ON FUNCTION bastide.set_tenant(text), bastide.current_tenant() TO PUBLIC;
-        GRANT SELECT ON bastide.scoped_tables TO PUBLIC;
-        "#);
+    -- Transaction
+    CREATE FUNCTION bastide.set_tenant(v text) RETURNS void LANGUAGE sql VOLATILE
+    BEGIN ATOMIC
+        SELECT pg_catalog.set_config('bastide.tenant', COALESCE((NULLIF(v, '')::character varying)::text, ''), true);
+    END;
+    CREATE FUNCTION bastide.current_tenant() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN NULLIF(pg_catalog.current_setting('bastide.tenant', true), '');
+    CREATE VIEW bastide.scoped_tables AS SELECT schema, "table", tenant_column, run_id FROM bastide.scope;
+    CREATE TABLE bastide.reader (step text, schema text NOT NULL, relation text, PRIMARY KEY (step, relation));
+    CREATE TABLE bastide.remembered (step text PRIMARY KEY, detail jsonb NOT NULL);
+    DO $bastide$DECLARE
+        opened record;
+    BEGIN
+        FOR opened IN SELECT DISTINCT c.oid::regclass AS relation, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee
+                      FROM pg_class c, aclexplode(c.relacl) a
+                      WHERE c.oid IN ('bastide.scoped_tables'::regclass, 'bastide.reader'::regclass, 'bastide.remembered'::regclass) AND a.grantee <> c.relowner LOOP
+            EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', opened.relation, opened.grantee);
+        END LOOP;
+    END$bastide$;
+    ALTER FUNCTION bastide.set_tenant(text) OWNER TO "bastide_owner";
+    ALTER FUNCTION bastide.current_tenant() OWNER TO "bastide_owner";
+    ALTER VIEW bastide.scoped_tables OWNER TO "bastide_owner";
+    ALTER TABLE bastide.reader OWNER TO "bastide_owner";
+    ALTER TABLE bastide.remembered OWNER TO "bastide_owner";
+    GRANT EXECUTE ON FUNCTION bastide.set_tenant(text), bastide.current_tenant() TO PUBLIC;
+    GRANT SELECT ON bastide.scoped_tables TO PUBLIC;
+    "#);
         insta::assert_snapshot!(show(&step.inverse()), @"
     -- Transaction
     DO $bastide$DECLARE
