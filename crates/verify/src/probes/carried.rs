@@ -23,6 +23,7 @@ pub(super) async fn probe(
     let subject = target.subject;
     let (Some(own), Some(other)) = (&subject.own, &subject.other) else { return Ok(()) };
     let mut trials = Vec::new();
+    let mut inserts = Vec::new();
     let read = sql!(
         "SELECT count(*) FROM (SELECT FROM {} WHERE {} = {} LIMIT 1000) AS seen",
         target.name,
@@ -94,14 +95,48 @@ pub(super) async fn probe(
             trials.push(trial(Path::Prepared, Verb::Update, write(&update)));
         }
         if let (true, Some(rows)) = (subject.reach.may("INSERT"), &subject.rows) {
-            let insert = rows.insert(subject, &own.key, ATTEMPT, &[]);
-            trials.push(trial(Path::Prepared, Verb::Insert, write(&insert)));
+            let insert = write(&rows.insert(subject, &own.key, ATTEMPT, &[]));
+            let [prepare, _, execute, ..] = insert.as_slice() else { continue };
+            let control = trial(Path::Prepared, Verb::Insert, vec![prepare.clone(), execute.clone()]);
+            let after = vec![prepare.clone(), switched(context), execute.clone()];
+            inserts.push([control, trial(Path::Prepared, Verb::Insert, after)]);
         }
     }
     for (trial, reply) in trials.iter().zip(ground.app.all(&trials).await?) {
         probes.push(judge(ground, target, trial, &reply));
     }
+    for pair in &inserts {
+        probes.push(insert(ground, pair).await?);
+    }
     Ok(())
+}
+
+/// A refusal ends the transaction, so the control has one of its own.
+async fn insert(ground: &Ground<'_>, trials: &[Trial; 2]) -> Result<Probe, VerifyError> {
+    let [control, after] = trials;
+    let case = Case(after.cell.clone());
+    let control = match ground.app.one(control).await? {
+        Ok(answer) if answer.affected() > 0 => "executed before the switch it works".to_owned(),
+        Err(refusal) if refusal.constraint() => {
+            format!("executed before the switch it passes the policy and meets {}", refusal.code.code())
+        }
+        Ok(_) => return Ok(case.untested("executed before the switch it writes nothing")),
+        Err(refusal) => {
+            return Ok(case.untested(format!("executed before the switch it was {}", refusal.words())));
+        }
+    };
+    let breached = |how: &str| case.breached(how, control.as_str(), ground.app.script(after));
+    Ok(match ground.app.one(after).await? {
+        Err(refusal) if refusal.not_permitted() => case.held(control),
+        Ok(answer) if answer.affected() == 0 => {
+            case.untested("nothing was inserted, and nothing was refused")
+        }
+        Ok(_) => breached("after the switch it still writes a row of the first tenant"),
+        Err(refusal) if refusal.constraint() => {
+            breached("after the switch the policy still lets the row in; only a constraint stopped it")
+        }
+        Err(refusal) => case.refused(&refusal),
+    })
 }
 
 fn judge(ground: &Ground<'_>, target: &Target<'_>, trial: &Trial, reply: &super::attempt::Reply) -> Probe {
@@ -152,14 +187,6 @@ fn judge(ground: &Ground<'_>, target: &Target<'_>, trial: &Trial, reply: &super:
                 ),
             }
         }
-        // The INSERT worked before the switch, else the transaction would have ended there with another code.
-        (Err(refusal), _, Verb::Insert) if refusal.not_permitted() => {
-            case.held("prepared for the tenant that is set it passes the policy (probed by itself)")
-        }
-        (Err(refusal), _, Verb::Insert) if refusal.constraint() => case.untested(format!(
-            "the row's key is taken ({}), so it cannot be inserted before the switch",
-            refusal.code.code()
-        )),
         (Err(refusal), ..) => case.refused(refusal),
     }
 }
