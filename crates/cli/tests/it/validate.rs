@@ -1,6 +1,6 @@
 //! `rls validate` from outside: its forms, its baseline, and what cannot be validated.
 
-use bastide_testkit::{Database, Server};
+use bastide_testkit::{Database, Schema, Server};
 use serde_json::Value;
 
 use crate::{bastide::Bastide, shapes::loaded};
@@ -68,6 +68,11 @@ async fn every_form_says_the_same_and_a_baseline_is_held_to() {
     assert_eq!((&accepted["passes"], &accepted["isolated"]), (&true.into(), &false.into()));
     assert_eq!(accepted["baseline"]["accepted"][0]["reason"], "the \"nightly\" job\nneeds it");
     bastide.run(&["rls", "validate", "--baseline", &accept, "--production"]).expect(0);
+
+    let schema = Schema::parse(include_str!("../../../../docs/validate.schema.json"));
+    for document in [&sound, &accepted] {
+        assert_eq!(schema.complaints(document), Vec::<String>::new());
+    }
 
     // Something new fails; so does something expired; so does something that is gone.
     db.execute(&format!(
