@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stderr, reason = "progress of a command-line chore")]
 
+mod context;
 mod legacy;
 mod machine;
 mod measurement;
@@ -51,6 +52,8 @@ struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Which {
+    /// A sealed tenant context, against a plain one.
+    Context,
     /// The data upgrader, against UPDATE … FROM.
     Legacy,
     /// A shop that goes on selling beside the whole migration.
@@ -117,6 +120,7 @@ impl Which {
     /// Of the server it is measured on.
     fn settings(self) -> &'static [(&'static str, &'static str)] {
         match self {
+            Self::Context => context::SETTINGS,
             Self::Legacy => legacy::SETTINGS,
             Self::Migrate => migrate::SETTINGS,
         }
@@ -125,6 +129,7 @@ impl Which {
 
 async fn measure(which: Which, args: &Args, bench: &Bench) -> anyhow::Result<Measured> {
     match which {
+        Which::Context => context::run(bench, args.scale, args.repeat).await,
         Which::Legacy => legacy::run(bench, args.scale, args.repeat, args.case).await,
         Which::Migrate => migrate::run(bench, args.scale, args.repeat).await,
     }

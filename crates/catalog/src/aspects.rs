@@ -85,6 +85,7 @@ fn of_server(server: &Server, objects: &mut Objects) {
         database_acl,
         database_settings,
         public_parameters,
+        sealed_context,
         extensions,
     } = server;
     let aspects = Build::new()
@@ -93,6 +94,7 @@ fn of_server(server: &Server, objects: &mut Objects) {
         .with("grants", grants(database_acl, &[]))
         .with("settings", database_settings)
         .with("parameters PUBLIC may set", public_parameters)
+        .with("sealed tenant context", sealed_context)
         .done();
     objects.insert("the database".to_owned(), aspects);
     for (name, version) in extensions {

@@ -48,6 +48,9 @@ pub struct Server {
     /// Parameters beyond a user's own that PUBLIC may set (`GRANT SET ON PARAMETER … TO PUBLIC`).
     #[serde(default)]
     pub public_parameters: Vec<String>,
+    /// Tenant contexts are sealed tokens.
+    #[serde(default)]
+    pub sealed_context: bool,
     /// Names and versions.
     pub extensions: BTreeMap<String, String>,
 }

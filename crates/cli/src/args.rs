@@ -65,6 +65,9 @@ pub(crate) enum Command {
     /// The data upgrader by itself: whose is each row, and why.
     #[command(subcommand)]
     Legacy(Legacy),
+    /// The keys of sealed tenant contexts (`sealed_context = true` in bastide.toml).
+    #[command(subcommand)]
+    Context(ContextKeys),
     /// The platform: storefront and admin API, and a page per merchant.
     Serve(ServeArgs),
     /// A completion script for your shell, on stdout.
@@ -94,9 +97,32 @@ pub(crate) struct DemoArgs {
 
 #[derive(Args)]
 pub(crate) struct ServeArgs {
+    /// Of a database that takes sealed tenant contexts only: see `bastide context`. Read again whenever it changes.
+    #[arg(long, env = "BASTIDE_SEAL_KEY_FILE", value_name = "FILE")]
+    pub(crate) seal_key_file: Option<PathBuf>,
     /// [default: 127.0.0.1:8080]
     #[arg(long, env = "BASTIDE_LISTEN", value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ContextKeys {
+    /// List the keys the database knows; no secret is shown.
+    Keys,
+    /// Write them to a file for the servers.
+    Export {
+        /// Only its owner may read it.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Add a key and write the file again; contexts sealed with the others go on.
+    Rotate {
+        /// Only its owner may read it.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Forget a key: nothing that it sealed opens any more.
+    Retire { id: i32 },
 }
 
 #[derive(Subcommand)]

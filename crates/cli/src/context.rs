@@ -49,6 +49,9 @@ struct Settings {
     rule: Vec<Rule>,
     #[serde(default)]
     new_tenants: NewTenants,
+    /// Tenant contexts are tokens that only whoever holds a key can make.
+    #[serde(default)]
+    sealed_context: bool,
     /// `[[category]]`, each with its place in the file.
     #[serde(default)]
     category: Vec<toml::Spanned<Category>>,
@@ -167,6 +170,7 @@ impl Context {
             references: self.settings.reference.clone(),
             rules: self.settings.rule.clone(),
             new_tenants: self.settings.new_tenants.clone(),
+            sealed_context: self.settings.sealed_context,
             categories: self.settings.category.iter().map(|category| category.get_ref().clone()).collect(),
         };
         keys::read(&mut declared, self.global.config.as_deref().and_then(Path::parent))?;

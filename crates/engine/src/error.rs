@@ -8,6 +8,14 @@ use crate::ServerSaid;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    #[error(
+        "the tenant contexts of this database are plain; to seal them, plan with `sealed_context = true` in bastide.toml"
+    )]
+    NotSealed,
+
+    #[error("key {id} {}; there are {}", if *.known { "is the newest, and contexts are sealed with it: `bastide context rotate` first" } else { "is not there" }, .keys.join(", "))]
+    SealKey { id: i32, known: bool, keys: Vec<String> },
+
     #[error(transparent)]
     Connect(#[from] bastide_connect::ConnectError),
     #[error(
@@ -150,6 +158,8 @@ impl EngineError {
             | Self::NoSuchRun(_)
             | Self::NothingAssigned { .. }
             | Self::SchemaTaken
+            | Self::NotSealed
+            | Self::SealKey { .. }
             | Self::Migrated { .. }
             | Self::Crossing(_) => 2,
             Self::Connect(_)

@@ -29,6 +29,7 @@ mod read_run;
 mod rollback;
 mod run;
 mod runner;
+mod seal;
 mod server_said;
 mod space;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use read_run::{Head, read_run, status};
 pub use rollback::{Undone, rollback};
 pub use run::{RunOutcome, migrate, resume};
 pub use runner::Patience;
+pub use seal::{SealKey, add_seal_key, retire_seal_key, seal_keys};
 pub use server_said::ServerSaid;
 pub use upgrade::{Upgraded, upgrade_again};
 pub use validate::validate_rows;

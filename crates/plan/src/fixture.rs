@@ -62,6 +62,7 @@ impl Fixture {
                 database_owner: ident("owner"),
                 database_acl: None,
                 database_settings: Vec::new(),
+                sealed_context: false,
                 public_parameters: Vec::new(),
                 extensions: BTreeMap::new(),
             },

@@ -29,6 +29,8 @@ pub enum Verb {
     Execute,
     /// A read of what no grant lets the application reach.
     Closed,
+    /// Put into the setting what is no token of one's own, where contexts are sealed.
+    Forge,
     /// Has a new connection a tenant before anybody has set one?
     Preset,
 }
@@ -121,6 +123,7 @@ impl Verb {
             Self::Truncate => "truncate",
             Self::Execute => "execute",
             Self::Closed => "closed",
+            Self::Forge => "forge",
             Self::Preset => "preset",
         }
     }

@@ -127,6 +127,7 @@ pub(crate) fn heading(verb: Verb) -> &'static str {
         Verb::Truncate => "trunc",
         Verb::Execute => "call",
         Verb::Closed => "closed",
+        Verb::Forge => "forge",
         Verb::Preset => "preset",
     }
 }
@@ -148,6 +149,7 @@ pub(crate) fn meaning(verb: Verb) -> &'static str {
         Verb::Truncate => "TRUNCATE, by privilege only",
         Verb::Execute => "a function's call",
         Verb::Closed => "a read that no grant allows",
+        Verb::Forge => "another tenant's context out of nothing",
         Verb::Preset => "a tenant before any was set",
     }
 }

@@ -98,6 +98,13 @@ impl From<bastide_commerce::Error> for Problem {
             bastide_commerce::Error::Door(Door::Deadline) => {
                 unavailable("timeout", "That took too long; try again in a moment.")
             }
+            bastide_commerce::Error::Door(Door::Seal) => {
+                tracing::error!(%error, "no tenant can be acted for");
+                unavailable(
+                    "tenant_context_refused",
+                    "No merchant can be reached at the moment; try again soon.",
+                )
+            }
             bastide_commerce::Error::Door(Door::Unreachable(_) | Door::Connect(_)) => {
                 tracing::error!(%error, "no database");
                 unavailable("database_unavailable", "The database is away; try again in a moment.")

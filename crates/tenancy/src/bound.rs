@@ -35,6 +35,18 @@ pub enum Unbound {
     )]
     NotMigrated { login: String },
     #[error(
+        "{database} takes sealed tenant contexts only; write its keys to a file with `bastide context export`, and name that in BASTIDE_SEAL_KEY_FILE"
+    )]
+    Sealed { database: String },
+    #[error(
+        "{database} takes plain tenant contexts, and BASTIDE_SEAL_KEY_FILE names keys to seal them with; leave it out, or plan with sealed_context = true in bastide.toml"
+    )]
+    NotSealed { database: String },
+    #[error(
+        "{database} does not open what key {id} seals: the key was retired or is another database's, or the clocks are a minute apart; `bastide context keys` lists those it knows"
+    )]
+    UnknownSealKey { database: String, id: u32 },
+    #[error(
         "{login} can reach none of the scoped tables, so nothing shows that it is bound; check its grants with `bastide rls validate`"
     )]
     NothingReached { login: String },

@@ -9,6 +9,11 @@ pub enum Error {
     /// The server could not read the tenant as the root key's type. To a visitor: there is no such tenant.
     #[error("the tenant id does not have the form of this database's tenant keys")]
     MalformedTenant,
+    /// The database does not open what our key sealed, or no longer in time.
+    #[error(
+        "the database refused the sealed tenant context; compare the keys (`bastide context keys`) and the clocks"
+    )]
+    Seal,
     /// Every connection is lent and none came back in time. Worth a retry, later.
     #[error("all database connections are in use")]
     Busy,
@@ -95,6 +100,8 @@ impl From<tokio_postgres::Error> for Error {
         };
         if *code == SqlState::INSUFFICIENT_PRIVILEGE {
             Self::Denied(described)
+        } else if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
+            Self::Seal
         } else if *code == SqlState::QUERY_CANCELED {
             Self::Deadline
         } else if code.code().starts_with("57P") || code.code().starts_with("08") {

@@ -22,6 +22,7 @@ mod error;
 mod lease;
 mod pool;
 mod query;
+mod seal;
 mod tenant;
 mod tx;
 
@@ -29,6 +30,7 @@ pub use bound::Unbound;
 pub use error::{DatabaseError, Error};
 pub use pool::{PoolConfig, TenantPool};
 pub use query::{Kind, Lookup, Query};
+pub use seal::{BadSealKeys, SealKeys};
 pub use tenant::{TenantId, TenantIdError};
 pub use tx::TenantTx;
 

@@ -1,6 +1,6 @@
 //! The pool: its connections never leave this crate.
 
-use std::time::Duration;
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bastide_connect::Target;
 use bastide_sql::sql;
@@ -12,7 +12,10 @@ use futures_util::future::{join, join4};
 use tokio_postgres::{Row, error::SqlState};
 
 use crate::{
-    Error, Kind, Lookup, Parameters, Query, TenantId, TenantTx, bound, connector::Connector, lease::Lease,
+    Error, Kind, Lookup, Parameters, Query, SealKeys, TenantId, TenantTx, bound,
+    connector::Connector,
+    lease::Lease,
+    seal::{self, Sealer},
 };
 
 /// Serving connections of the application's login.
@@ -20,6 +23,7 @@ use crate::{
 pub struct TenantPool {
     pool: Pool<Connector>,
     config: PoolConfig,
+    sealer: Option<Arc<Sealer>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub struct PoolConfig {
     pub statement: Duration,
     /// The address is that of a transaction-mode pooler: statements are sent unnamed, and time-outs with BEGIN.
     pub transaction_pooler: bool,
+    /// Of a database that takes sealed tenant contexts only.
+    pub seal_keys: Option<SealKeys>,
 }
 
 impl Default for PoolConfig {
@@ -43,6 +49,7 @@ impl Default for PoolConfig {
             connect: Duration::from_secs(5),
             statement: Duration::from_secs(5),
             transaction_pooler: false,
+            seal_keys: None,
         }
     }
 }
@@ -50,14 +57,20 @@ impl Default for PoolConfig {
 /// Not a [`Query`] made by `new`: this is the one statement that may set the context.
 const SET_TENANT: Query = Query { sql: "SELECT bastide.set_tenant($1)", parameters: &[Kind::Text] };
 
+/// DISCARD ALL but for the plans, which hold nothing of anybody's and would have to be made anew each time. ROLLBACK first: the rest
+/// would be undone with a transaction that was left open.
+const CLEAN: &str = "ROLLBACK; CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; UNLISTEN *; \
+    SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
+
 impl TenantPool {
     /// Connects with the application's login and makes sure that row-level security binds it.
     ///
     /// # Errors
     /// [`Error::Unbound`] when it does not, with one sentence of why; [`Error::Connect`] when there is no connection.
     pub async fn connect(target: &Target, config: PoolConfig) -> Result<Self, Error> {
-        let pool = Self { pool: build(target, &config)?, config };
+        let mut pool = Self { pool: build(target, &config)?, config, sealer: None };
         pool.check_bound().await?;
+        pool.sealer = pool.check_sealed().await?.map(Arc::new);
         Ok(pool)
     }
 
@@ -67,10 +80,34 @@ impl TenantPool {
     /// # Errors
     /// As [`TenantPool::connect`].
     pub async fn check_bound(&self) -> Result<(), Error> {
-        let lease = self.lease().await?;
+        let lease = self.lease(None).await?;
         within(self.config.statement * 4, bound::check(&lease)).await?;
         lease.settle();
         Ok(())
+    }
+
+    /// Keys that were rotated, for contexts from now on. Of no use to a database that takes plain ones.
+    pub fn use_seal_keys(&self, keys: SealKeys) {
+        if let Some(sealer) = &self.sealer {
+            sealer.replace(keys);
+        }
+    }
+
+    /// Whether the database takes sealed contexts, whether there is a key for them, and whether it knows that key.
+    async fn check_sealed(&self) -> Result<Option<Sealer>, Error> {
+        let lease = self.lease(None).await?;
+        let sealer =
+            within(self.config.our_deadline(), seal::check(&lease, self.config.seal_keys.as_ref())).await?;
+        lease.settle();
+        Ok(sealer)
+    }
+
+    /// What `set_tenant` is to be called with.
+    fn context<'a>(&self, tenant: &'a TenantId) -> Cow<'a, str> {
+        match &self.sealer {
+            Some(sealer) => Cow::Owned(sealer.token(tenant)),
+            None => Cow::Borrowed(tenant.as_str()),
+        }
     }
 
     /// Reads as `tenant`, in one round trip and a READ ONLY transaction. Tried once more when the connection turns out to be lost.
@@ -99,7 +136,8 @@ impl TenantPool {
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>, Error> {
         check_count(query, parameters)?;
-        let lease = self.lease().await?;
+        let lease = self.lease(Some(tenant)).await?;
+        let token = self.context(tenant);
         let (begin, context, rows, commit) = within(self.config.our_deadline(), async {
             let (set_tenant, statement) = (lease.ready(&SET_TENANT).await?, lease.ready(query).await?);
             let begin = self.begin_text(true);
@@ -107,7 +145,7 @@ impl TenantPool {
             // be refused, the transaction has failed and the query can only fail, too.
             Ok(join4(
                 lease.batch_execute(&begin),
-                lease.rows(&set_tenant, &SET_TENANT, &[&tenant.as_str()]),
+                lease.rows(&set_tenant, &SET_TENANT, &[&token.as_ref()]),
                 lease.rows(&statement, query, parameters),
                 lease.batch_execute("COMMIT"),
             )
@@ -132,12 +170,13 @@ impl TenantPool {
     /// # Errors
     /// As [`Error`] tells them apart.
     pub async fn begin(&self, tenant: &TenantId) -> Result<TenantTx, Error> {
-        let lease = self.lease().await?;
+        let lease = self.lease(Some(tenant)).await?;
+        let token = self.context(tenant);
         let outcome = within(self.config.our_deadline(), async {
             let set_tenant = lease.ready(&SET_TENANT).await?;
             let begin = self.begin_text(false);
             let (begin, context) =
-                join(lease.batch_execute(&begin), lease.rows(&set_tenant, &SET_TENANT, &[&tenant.as_str()]))
+                join(lease.batch_execute(&begin), lease.rows(&set_tenant, &SET_TENANT, &[&token.as_ref()]))
                     .await;
             begin?;
             if let Err(error) = context {
@@ -170,7 +209,7 @@ impl TenantPool {
     async fn lookup_once(&self, lookup: &Lookup, parameters: Parameters<'_>) -> Result<Vec<Row>, Error> {
         let query = &lookup.0;
         check_count(query, parameters)?;
-        let lease = self.lease().await?;
+        let lease = self.lease(None).await?;
         let rows = within(self.config.our_deadline(), async {
             let ready = lease.ready(query).await?;
             Ok(lease.rows(&ready, query, parameters).await?)
@@ -185,7 +224,7 @@ impl TenantPool {
     /// # Errors
     /// When it is not, or no connection is free in time.
     pub async fn ping(&self) -> Result<(), Error> {
-        let lease = self.lease().await?;
+        let lease = self.lease(None).await?;
         within(self.config.our_deadline(), async { Ok(lease.batch_execute("").await?) }).await?;
         lease.settle();
         Ok(())
@@ -196,7 +235,7 @@ impl TenantPool {
     /// # Errors
     /// When the server does not accept it.
     pub async fn prepare(&self, query: &Query) -> Result<(), Error> {
-        let lease = self.lease().await?;
+        let lease = self.lease(None).await?;
         let types: Vec<_> = query.parameters.iter().map(|kind| kind.postgres()).collect();
         let statement =
             within(self.config.our_deadline(), async { Ok(lease.prepare_typed(query.sql, &types).await?) })
@@ -226,13 +265,23 @@ impl TenantPool {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that lends")]
-    async fn lease(&self) -> Result<Lease, Error> {
-        let object = self.pool.get().await.map_err(|error| match error {
+    async fn lease(&self, tenant: Option<&TenantId>) -> Result<Lease, Error> {
+        let mut object = self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => Error::Busy,
             PoolError::Backend(error) => Error::Connect(error),
             other => Error::Unreachable(other.to_string()),
         })?;
-        Ok(Lease::new(object, !self.config.transaction_pooler))
+        let Some(tenant) = tenant.filter(|_| self.sealer.is_some()) else {
+            return Ok(Lease::new(object, !self.config.transaction_pooler && self.sealer.is_none()));
+        };
+        let before = object.tenant.replace(tenant.clone());
+        let lease = Lease::new(object, false);
+        // What one tenant's statements left in the session (settings, cursors, prepared statements) waits for no other tenant. Through a
+        // transaction pooler that session may be anybody's.
+        if before.is_some_and(|before| before != *tenant) && !self.config.transaction_pooler {
+            within(self.config.our_deadline(), async { Ok(lease.batch_execute(CLEAN).await?) }).await?;
+        }
+        Ok(lease)
     }
 
     fn begin_text(&self, read_only: bool) -> String {

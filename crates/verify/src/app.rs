@@ -87,6 +87,16 @@ impl AppSession {
         Ok(text(client, query.as_str()).await?.as_deref() == Some("t"))
     }
 
+    /// Who logged in, whatever role it has become since.
+    pub(crate) async fn login(&self, owner: &Client) -> Result<Ident, VerifyError> {
+        let row = self
+            .client(owner)
+            .query_one("SELECT session_user::text", &[])
+            .await
+            .map_err(VerifyError::reading("the application's own name"))?;
+        Ok(Ident::new(row.get::<_, String>(0))?)
+    }
+
     pub(crate) fn client<'a>(&'a self, owner: &'a Client) -> &'a Client {
         match self {
             Self::Own { client, .. } => client,

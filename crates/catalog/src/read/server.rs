@@ -18,6 +18,8 @@ SELECT current_setting('server_version_num')::int4 AS version,
        d.oid AS database_oid,
        pg_get_userbyid(d.datdba) AS database_owner,
        coalesce(s.setconfig, '{}') AS settings,
+       EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+               WHERE n.nspname = 'bastide' AND p.proname = 'open_seal') AS sealed_context,
        has_function_privilege('pg_control_system()', 'EXECUTE') AS may_identify
 FROM pg_database d
 LEFT JOIN pg_db_role_setting s ON s.setdatabase = d.oid AND s.setrole = 0
@@ -72,6 +74,7 @@ pub(super) async fn read(reader: &Reader<'_>, acls: &Acls) -> Result<Server, Rea
         database_acl: acls.of(Holder::Database(database_oid)),
         database_settings: row.get("settings")?,
         public_parameters,
+        sealed_context: row.get("sealed_context")?,
         extensions,
     })
 }

@@ -4,6 +4,7 @@ mod completions;
 mod demo;
 mod legacy;
 mod rls;
+mod seal;
 mod serve;
 
 use crate::{
@@ -18,6 +19,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(&context, &args).await,
         Command::Rls(command) => rls::run(&context, command).await,
         Command::Legacy(command) => legacy::run(&context, command).await,
+        Command::Context(command) => seal::run(&context, command).await,
         Command::Serve(args) => serve::run(&context, &args).await,
         Command::Completions { shell } => completions::run(&context, shell),
     }

@@ -1,11 +1,15 @@
 //! `bastide serve`: the platform, until Ctrl-C or SIGTERM.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use bastide_connect::Target;
 use bastide_server::{App, AppConfig, SessionKey};
-use bastide_tenancy::{PoolConfig, TenantPool};
+use bastide_tenancy::{PoolConfig, SealKeys, TenantPool};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -20,6 +24,9 @@ use crate::{
 pub(crate) const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
+/// How often the file of seal keys is looked at.
+const KEY_FILE_INTERVAL: Duration = Duration::from_secs(2);
+
 pub(crate) async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
     let target = context.app_target()?.ok_or_else(|| {
         Unusable("serving needs the application's own login: set BASTIDE_APP_URL, or add --app-url postgresql://bastide_app@host/database".to_owned())
@@ -28,15 +35,19 @@ pub(crate) async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<E
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}; choose another address with --listen"))?;
-    let app = self::app(&target).await?;
+    let app = self::app(&target, args.seal_key_file.as_deref()).await?;
     context.printer.note(&format!("serving on http://{}", listener.local_addr()?));
     bastide_server::serve(listener, app, stopped()).await?;
     Ok(Exit::Done)
 }
 
 /// The platform over a pool that the server's own login feeds; refuses a login that row security does not bind.
-pub(crate) async fn app(login: &Target) -> anyhow::Result<App> {
-    let pool = TenantPool::connect(login, PoolConfig::default()).await?;
+pub(crate) async fn app(login: &Target, seal_key_file: Option<&Path>) -> anyhow::Result<App> {
+    let seal_keys = seal_key_file.map(seal_keys).transpose()?;
+    let pool = TenantPool::connect(login, PoolConfig { seal_keys, ..PoolConfig::default() }).await?;
+    if let Some(file) = seal_key_file {
+        tokio::spawn(watch(pool.clone(), file.to_owned()));
+    }
     let session_key = match std::env::var("BASTIDE_SESSION_KEY") {
         Ok(key) if !key.is_empty() => {
             SessionKey::from_text(&key).map_err(|error| Unusable(format!("BASTIDE_SESSION_KEY: {error}")))?
@@ -44,6 +55,37 @@ pub(crate) async fn app(login: &Target) -> anyhow::Result<App> {
         _ => SessionKey::random(),
     };
     Ok(App::new(pool, AppConfig { session_key, ..AppConfig::default() }))
+}
+
+fn seal_keys(file: &Path) -> anyhow::Result<SealKeys> {
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("BASTIDE_SEAL_KEY_FILE {}", file.display()))?;
+    Ok(SealKeys::parse(&text).map_err(|error| Unusable(format!("{}: {error}", file.display())))?)
+}
+
+/// A rotated key comes without a restart. A file that is half written, or gone for a moment, changes nothing.
+async fn watch(pool: TenantPool, file: PathBuf) {
+    let changed = || std::fs::metadata(&file).and_then(|found| found.modified()).ok();
+    let mut seen = changed();
+    loop {
+        tokio::time::sleep(KEY_FILE_INTERVAL).await;
+        let now = changed();
+        if now == seen {
+            continue;
+        }
+        match seal_keys(&file) {
+            Ok(keys) => {
+                tracing::info!(
+                    key = keys.newest(),
+                    "sealing tenant contexts with the newest key of {}",
+                    file.display()
+                );
+                pool.use_seal_keys(keys);
+                seen = now;
+            }
+            Err(error) => tracing::warn!("the keys stay as they are: {error:#}"),
+        }
+    }
 }
 
 /// Resolves at the first Ctrl-C or SIGTERM.

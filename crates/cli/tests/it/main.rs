@@ -17,6 +17,7 @@ mod replay;
 mod replication;
 mod report;
 mod row_security;
+mod sealed;
 mod settled;
 mod settled_declared;
 mod settled_partitions;

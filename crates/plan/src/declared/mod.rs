@@ -25,6 +25,9 @@ pub struct Declarations {
     pub rules: Vec<Rule>,
     #[serde(skip_serializing_if = "NewTenants::is_default")]
     pub new_tenants: NewTenants,
+    /// Tenant contexts are tokens that only whoever holds a key can make.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sealed_context: bool,
     /// What rows are counted by, see [`crate::categories()`].
     #[serde(rename = "category", skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<Category>,

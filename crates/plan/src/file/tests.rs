@@ -129,7 +129,7 @@ fn mistakes_are_named_by_their_line() {
     insta::assert_snapshot!(error(&text.replace("tenant_root = \"public.merchants\"", "tenant_root = \"merchants\"")), @"line 30: `merchants` does not name a schema; write it as `schema.name`, for example `public.merchants`");
     insta::assert_snapshot!(error(&text.replace("\ntenant_root", "\nnew_tenant_root = \"public.x\"\ntenant_root")), @"line 29: [config] takes exactly one of tenant_root and new_tenant_root");
 
-    insta::assert_snapshot!(error(&text.replace("\n[end]\ntables = 4", "\n[end]\ntables = 5")), @"line 322: the file was written with 5 tables and 48 steps, and has 4 and 48; write it again with `bastide rls plan -o FILE`");
+    insta::assert_snapshot!(error(&text.replace("\n[end]\ntables = 4", "\n[end]\ntables = 5")), @"line 332: the file was written with 5 tables and 50 steps, and has 4 and 50; write it again with `bastide rls plan -o FILE`");
     let twice = text.replacen("name = \"public.orders\"", "name = \"public.merchants\"", 1);
     insta::assert_snapshot!(error(&twice), @"line 61: the table public.merchants is decided twice, in line 54 and here; leave one of them");
 
@@ -181,5 +181,5 @@ fn a_file_that_was_cut_short_is_never_read_as_a_whole_one() {
             }
         }
     }
-    insta::assert_snapshot!(error(&text[..text.len() / 2]), @"the plan ends in line 175, before its [end]: it was cut short; write it again with `bastide rls plan -o FILE`");
+    insta::assert_snapshot!(error(&text[..text.len() / 2]), @"the plan ends in line 180, before its [end]: it was cut short; write it again with `bastide rls plan -o FILE`");
 }

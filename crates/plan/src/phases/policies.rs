@@ -14,6 +14,7 @@ use crate::{
     Class, Phase, Refusal, Step, access,
     steps::{
         AddTenantKey, ColumnGrant, CreateAppRole, GrantApp, GrantObject, ProtectTable, RestrictFunction,
+        RestrictTemporary, SealContext,
     },
 };
 
@@ -25,6 +26,7 @@ pub(super) fn plan(planning: &mut Planning<'_>) -> Result<(), Refusal> {
         let role = planning.app().clone();
         planning.emit(PHASE, Step::CreateAppRole(CreateAppRole { role, database }));
     }
+    seal_context(planning);
     add_keys(planning)?;
     loading::plan(planning, PHASE)?;
     protect_tables(planning)?;
@@ -32,6 +34,30 @@ pub(super) fn plan(planning: &mut Planning<'_>) -> Result<(), Refusal> {
     restrict_functions(planning);
     grant(planning, &views);
     Ok(())
+}
+
+fn seal_context(planning: &mut Planning<'_>) {
+    let server = &planning.catalog.server;
+    if !planning.config.declared.sealed_context || server.sealed_context {
+        return;
+    }
+    let (database, owner, previous) =
+        (server.database.clone(), server.database_owner.clone(), server.database_acl.clone());
+    let app_role = planning.app().clone();
+    let mut roles: BTreeSet<Ident> = access::logins(&planning.catalog, &app_role).cloned().collect();
+    for held in previous.iter().flatten() {
+        if held.privileges.iter().any(|privilege| privilege.kind == "TEMPORARY") {
+            roles.retain(|role| held.grantee.as_ref() != Some(role));
+        }
+    }
+    roles.remove(&owner);
+    let root_type = planning.root().key_type.clone();
+    planning.emit(PHASE, Step::SealContext(SealContext { root_type }));
+    let roles = roles.into_iter().collect();
+    planning.emit(
+        PHASE,
+        Step::RestrictTemporary(RestrictTemporary { database, owner, app_role, roles, previous }),
+    );
 }
 
 fn add_keys(planning: &mut Planning<'_>) -> Result<(), Refusal> {

@@ -116,6 +116,12 @@ pub(super) fn function_defaults(owner: &Ident) -> Acl {
     vec![public, entry(owner, owner, &["EXECUTE"])]
 }
 
+pub(super) fn database_defaults(owner: &Ident) -> Acl {
+    let mut public = entry(owner, owner, &["TEMPORARY", "CONNECT"]);
+    public.grantee = None;
+    vec![public, entry(owner, owner, &["CREATE", "TEMPORARY", "CONNECT"])]
+}
+
 fn entry(grantee: &Ident, grantor: &Ident, kinds: &[&str]) -> AclItem {
     let privileges =
         kinds.iter().map(|kind| Privilege { kind: (*kind).to_owned(), grantable: false }).collect();

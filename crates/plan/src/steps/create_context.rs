@@ -25,19 +25,8 @@ impl CreateContext {
     pub(super) fn forward(&self) -> Script {
         let owner = context::bastide_owner();
         let mut statements = vec![
-            // Lasts as long as the transaction; a malformed value fails here, with 22P02, and not in some policy.
-            sql!(
-                "CREATE FUNCTION bastide.set_tenant(v text) RETURNS void LANGUAGE sql VOLATILE
-BEGIN ATOMIC
-    SELECT pg_catalog.set_config('bastide.tenant', COALESCE((NULLIF(v, '')::{})::text, ''), true);
-END",
-                context::open_type(&self.root_type)
-            ),
-            // After a transaction that set it, the setting reads '' rather than NULL; both mean no tenant.
-            sql!(
-                "CREATE FUNCTION bastide.current_tenant() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
-RETURN NULLIF(pg_catalog.current_setting('bastide.tenant', true), '')"
-            ),
+            set_tenant("CREATE", &self.root_type),
+            current_tenant("CREATE"),
             sql!(
                 r#"CREATE VIEW bastide.scoped_tables AS SELECT schema, "table", tenant_column, run_id FROM bastide.scope"#
             ),
@@ -91,6 +80,27 @@ BEGIN
     END LOOP;
 END"
     ))
+}
+
+/// Lasts as long as the transaction; a malformed value fails here, with 22P02, and not in some policy.
+pub(super) fn set_tenant(create: &'static str, root_type: &TypeName) -> Sql {
+    sql!(
+        "{} FUNCTION bastide.set_tenant(v text) RETURNS void LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT pg_catalog.set_config('bastide.tenant', COALESCE((NULLIF(v, '')::{})::text, ''), true);
+END",
+        Sql::trusted(create),
+        context::open_type(root_type)
+    )
+}
+
+/// After a transaction that set it, the setting reads '' rather than NULL; both mean no tenant.
+pub(super) fn current_tenant(create: &'static str) -> Sql {
+    sql!(
+        "{} FUNCTION bastide.current_tenant() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+RETURN NULLIF(pg_catalog.current_setting('bastide.tenant', true), '')",
+        Sql::trusted(create)
+    )
 }
 
 /// What the shop makes after a table of ours (a partition, a table LIKE it) takes over its default, and no step knows of it.

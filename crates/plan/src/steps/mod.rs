@@ -69,6 +69,8 @@ steps! {
     create_context::CreateContext,
     /// The application's login.
     create_app_role::CreateAppRole,
+    /// The context functions take and open sealed tokens only.
+    seal_context::SealContext,
     /// BYPASSRLS for a legacy login that does what no policy allows, until cutover.
     lend_bypass::LendBypass,
     /// A new table whose rows are the tenants.
@@ -111,6 +113,8 @@ steps! {
     secure_view::SecureView,
     /// PUBLIC's EXECUTE on a SECURITY DEFINER function goes to the roles that are there by name.
     restrict_function::RestrictFunction,
+    /// PUBLIC's TEMPORARY on the database goes to the logins that are there by name.
+    restrict_temporary::RestrictTemporary,
     /// A tenant-leading index.
     add_tenant_index::AddTenantIndex,
     analyze_table::AnalyzeTable,

@@ -11,9 +11,10 @@ pub(super) const CHECK: Check = Check {
 
 fn run(posture: &Posture) -> Vec<Weakness> {
     let mut found = Vec::new();
-    for (name, arguments) in [("current_tenant", 0), ("set_tenant", 1)] {
+    let sealed = posture.catalog.server.sealed_context.then_some(("open_seal", Role::Opens));
+    for (name, role) in [("current_tenant", Role::Reads), ("set_tenant", Role::Sets)].into_iter().chain(sealed) {
         let named: Vec<&KeptFunction> = posture.functions.iter().filter(|f| f.name.as_str() == name).collect();
-        let advice = "Put it back as `bastide rls plan` shows it (step create_context).";
+        let advice = "Put it back as the plan of the run shows it (`bastide rls migrate --dry-run`, step create_context or seal_context).";
         if named.is_empty() {
             let object = format!("bastide.{name}");
             found.push(Weakness::advised(Severity::Critical, object, "is missing", advice));
@@ -24,7 +25,7 @@ fn run(posture: &Posture) -> Vec<Weakness> {
             found.push(Weakness::advised(Severity::Critical, object, message, advice));
         }
         for function in named {
-            for message in faults(posture, function, arguments == 0) {
+            for message in faults(posture, function, role) {
                 found.push(Weakness::advised(Severity::Critical, function.signature(), message, advice));
             }
         }
@@ -32,15 +33,26 @@ fn run(posture: &Posture) -> Vec<Weakness> {
     found
 }
 
-fn faults(posture: &Posture, function: &KeptFunction, reads: bool) -> Vec<String> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Reads,
+    Sets,
+    /// Reads the keys of sealed contexts, as bastide_owner.
+    Opens,
+}
+
+fn faults(posture: &Posture, function: &KeptFunction, role: Role) -> Vec<String> {
     let mut faults = Vec::new();
     if function.owner.as_str() != "bastide_owner" {
         faults.push(format!("belongs to `{}`, who can change what it answers", function.owner));
     }
-    if function.security_definer {
+    if role == Role::Opens && !function.security_definer {
+        faults.push("does not run with its owner's rights, so it finds no key".to_owned());
+    }
+    if role != Role::Opens && function.security_definer {
         faults.push("runs with its owner's rights; it needs none".to_owned());
     }
-    if let Some(setting) = function.settings.first() {
+    if let Some(setting) = function.settings.first().filter(|_| role != Role::Opens) {
         faults.push(format!("runs under a setting of its own, `{setting}`"));
     }
     if function.leakproof {
@@ -50,17 +62,17 @@ fn faults(posture: &Posture, function: &KeptFunction, reads: bool) -> Vec<String
         faults.push(format!("may not be called by `{}`", posture.app));
     }
     let body = function.parsed_body.as_deref().unwrap_or_default();
-    if !reads && !posture.expected_setter_bodies.iter().any(|expected| expected == body) {
+    if role == Role::Sets && !posture.expected_setter_bodies.iter().any(|expected| expected == body) {
         faults.push("does something else than to set bastide.tenant, cast, for one transaction".to_owned());
     }
-    if reads {
+    if role != Role::Sets {
         if function.volatility != "s" {
             faults.push("is not STABLE: plans may keep another tenant's answer, or ask once per row".to_owned());
         }
         if !function.parallel_safe {
             faults.push("is not PARALLEL SAFE, which disables parallel plans on every scoped table".to_owned());
         }
-        if body != posture.expected_context_body {
+        if role == Role::Reads && body != posture.expected_context_body {
             faults.push("answers something else than the setting bastide.tenant".to_owned());
         }
     }

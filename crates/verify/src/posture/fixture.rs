@@ -237,6 +237,7 @@ pub(crate) fn sound() -> Posture {
                 database_owner: ident("shop"),
                 database_acl: None,
                 database_settings: Vec::new(),
+                sealed_context: false,
                 public_parameters: Vec::new(),
                 extensions: BTreeMap::new(),
             },

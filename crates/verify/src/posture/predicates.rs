@@ -73,15 +73,18 @@ pub(super) async fn expected(
 }
 
 /// The body of `bastide.current_tenant` as it ought to be.
-pub(super) async fn expected_context_body(transaction: &Transaction<'_>) -> Result<String, VerifyError> {
+pub(super) async fn expected_context_body(
+    transaction: &Transaction<'_>,
+    sealed: bool,
+) -> Result<String, VerifyError> {
     let reading = "how this server prints the context function";
-    transaction
-        .batch_execute(
-            "CREATE FUNCTION pg_temp.bastide_expected() RETURNS text LANGUAGE sql STABLE
-             RETURN NULLIF(current_setting('bastide.tenant', true), '')",
-        )
-        .await
-        .map_err(VerifyError::reading(reading))?;
+    let body = match sealed {
+        false => sql!("NULLIF(current_setting('bastide.tenant', true), '')"),
+        true => sql!("bastide.open_seal(NULLIF(current_setting('bastide.tenant', true), ''))"),
+    };
+    let make =
+        sql!("CREATE FUNCTION pg_temp.bastide_expected() RETURNS text LANGUAGE sql STABLE RETURN {}", body);
+    transaction.batch_execute(make.as_str()).await.map_err(VerifyError::reading(reading))?;
     let row = transaction
         .query_one(
             "SELECT pg_get_function_sqlbody(oid) FROM pg_proc
@@ -97,15 +100,24 @@ pub(super) async fn expected_context_body(transaction: &Transaction<'_>) -> Resu
 pub(super) async fn expected_setter_bodies(
     transaction: &Transaction<'_>,
     scoped: &BTreeMap<QualifiedName, Scoped>,
+    sealed: bool,
 ) -> Result<Vec<String>, VerifyError> {
     let reading = "how this server prints the context function";
     let kinds: BTreeSet<&Sql> = scoped.values().map(|entry| &entry.kind).collect();
     for (serial, kind) in kinds.into_iter().enumerate() {
+        let value = match sealed {
+            false => sql!("COALESCE((NULLIF(v, '')::{})::text, '')", kind),
+            true => sql!(
+                "CASE WHEN NULLIF(substr(v, 71 + length(split_part(v, '.', 2)) + length(split_part(v, '.', 3))), '')::{} IS NULL
+                 THEN COALESCE(v, '') ELSE v END",
+                kind
+            ),
+        };
         let make = sql!(
             "CREATE FUNCTION pg_temp.{}(v text) RETURNS void LANGUAGE sql BEGIN ATOMIC
-             SELECT pg_catalog.set_config('bastide.tenant', COALESCE((NULLIF(v, '')::{})::text, ''), true); END",
+             SELECT pg_catalog.set_config('bastide.tenant', {}, true); END",
             Ident::new(format!("bastide_setter_{serial}"))?,
-            kind
+            value
         );
         transaction.batch_execute(make.as_str()).await.map_err(VerifyError::reading(reading))?;
     }

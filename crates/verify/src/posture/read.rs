@@ -44,8 +44,10 @@ impl Posture {
         let may_disable_triggers = rights::may_disable_triggers(&transaction, &names).await?;
         let calls = paths::calls(&transaction).await?;
         let around = surroundings::read(&transaction, &names).await?;
-        let expected_setter_bodies = predicates::expected_setter_bodies(&transaction, &scoped).await?;
-        let expected_context_body = predicates::expected_context_body(&transaction).await?;
+        let expected_setter_bodies =
+            predicates::expected_setter_bodies(&transaction, &scoped, catalog.server.sealed_context).await?;
+        let expected_context_body =
+            predicates::expected_context_body(&transaction, catalog.server.sealed_context).await?;
         reprint_policies(&transaction, &mut catalog).await?;
         transaction.rollback().await.map_err(VerifyError::reading("the posture"))?;
         Ok(Self {

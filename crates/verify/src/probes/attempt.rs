@@ -10,6 +10,7 @@ use futures_util::{
 };
 use tokio_postgres::{Client, SimpleQueryMessage, error::SqlState};
 
+use super::{seals::Seals, subject::Subject};
 use crate::{VerifyError, app::AppSession};
 
 /// Long for a probe, short for whoever waits behind one.
@@ -26,6 +27,8 @@ pub(super) struct Actor<'a> {
     production: bool,
     /// What a script says at its top: how to get to where the attempt was made.
     way_in: String,
+    /// Of a database that takes sealed contexts only.
+    seals: Option<Seals>,
 }
 
 /// One attempt at one cell.
@@ -91,6 +94,7 @@ impl<'a> Actor<'a> {
         owner: &'a Client,
         production: bool,
         app: Option<&Target>,
+        seals: Option<Seals>,
     ) -> Self {
         let way_in = match app {
             Some(target) => {
@@ -102,7 +106,7 @@ impl<'a> Actor<'a> {
         };
         // A name may hold a newline; a comment may not.
         let way_in = format!("{}\n\\set ON_ERROR_STOP on\n", way_in.replace(char::is_control, " "));
-        Self { client: session.client(owner), enter: session.enter(), production, way_in }
+        Self { client: session.client(owner), enter: session.enter(), production, way_in, seals }
     }
 
     /// Makes each attempt, in order, and rolls it back.
@@ -123,9 +127,10 @@ impl<'a> Actor<'a> {
     /// Each future sends all it has when it is first polled, so the messages of one attempt stay together.
     pub(super) async fn one(&self, trial: &Trial) -> Result<Reply, VerifyError> {
         let lost = |source| VerifyError::Lost { object: trial.cell.object.clone(), source };
-        let before = trial.before.as_ref().map(|before| self.transaction(before, "COMMIT"));
-        let opening =
-            joined(&self.begin().into_iter().chain(trial.opening.iter().cloned()).collect::<Vec<_>>());
+        let before = trial.before.as_ref().map(|before| self.said(&self.transaction(before, "COMMIT")));
+        let opening = self.said(&joined(
+            &self.begin().into_iter().chain(trial.opening.iter().cloned()).collect::<Vec<_>>(),
+        ));
         let end = match &trial.after {
             Some(after) => format!("ROLLBACK;\n{after}"),
             None => "ROLLBACK".to_owned(),
@@ -139,7 +144,7 @@ impl<'a> Actor<'a> {
         let opening = self.client.batch_execute(&opening);
         let (before, opening, act, end) = match &trial.act {
             Act::Statements(statements) => {
-                let statements = joined(statements);
+                let statements = self.said(&joined(statements));
                 let act = async { self.client.simple_query(&statements).await.map(collect) };
                 join4(before, opening, act, self.client.batch_execute(&end)).await
             }
@@ -202,7 +207,28 @@ impl<'a> Actor<'a> {
         script.push_str(&joined(&self.begin()));
         script.push_str(&rest);
         script.push_str("ROLLBACK;\n");
-        script
+        match &self.seals {
+            Some(seals) => seals.asked_for(script, &self.way_in),
+            None => script,
+        }
+    }
+
+    /// Of a database that takes sealed contexts only; else nobody asks.
+    pub(super) fn login(&self) -> &str {
+        self.seals.as_ref().map_or("", Seals::login)
+    }
+
+    fn said(&self, text: &str) -> String {
+        self.seals.as_ref().map_or_else(|| text.to_owned(), |seals| seals.said(text))
+    }
+
+    /// Attempts as either tenant of `subject` can be made from here on.
+    pub(super) async fn seal(&self, owner: &Client, subject: &Subject<'_>) -> Result<(), VerifyError> {
+        let Some(seals) = &self.seals else { return Ok(()) };
+        for side in subject.own.iter().chain(&subject.other) {
+            seals.make(owner, &side.key).await?;
+        }
+        Ok(())
     }
 
     fn begin(&self) -> Vec<Sql> {
@@ -220,8 +246,13 @@ impl<'a> Actor<'a> {
     }
 }
 
+/// By the tenant's key; where contexts are sealed, a token takes its place when it is sent.
 pub(super) fn set_tenant(key: &str) -> Sql {
-    sql!("SELECT bastide.set_tenant({})", Literal::text(key))
+    sql!("SELECT {}", call(key))
+}
+
+pub(super) fn call(argument: &str) -> Sql {
+    sql!("bastide.set_tenant({})", Literal::text(argument))
 }
 
 /// What brings a transaction into a context; `own` is the tenant that acts. For a context that the transaction before
@@ -293,6 +324,11 @@ impl Answer {
 }
 
 impl Refusal {
+    /// What is in the setting is no tenant's key (class 22), or no token for one (28000).
+    pub(super) fn no_key(&self) -> bool {
+        self.code.code().starts_with("22") || self.code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+    }
+
     pub(super) fn not_permitted(&self) -> bool {
         !self.early && self.code == SqlState::INSUFFICIENT_PRIVILEGE
     }

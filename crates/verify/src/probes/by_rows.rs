@@ -264,11 +264,7 @@ fn judge(
         )),
         Err(refusal) if refusal.not_permitted() => held(),
         // A malformed context fails in the cast, before any row is looked at.
-        Err(refusal)
-            if trial.cell.context == Context::Malformed
-                && !refusal.early
-                && refusal.code.code().starts_with("22") =>
-        {
+        Err(refusal) if trial.cell.context == Context::Malformed && !refusal.early && refusal.no_key() => {
             held()
         }
         Err(refusal) => case.refused(refusal),

@@ -219,11 +219,7 @@ fn judge(ground: &Ground<'_>, trial: &Trial, reply: &Reply, control: &str) -> Op
                 format!("the policy let the row in; only a constraint ({}) stopped it", refusal.code.code());
             case.breached(how, control, ground.app.script(trial))
         }
-        Err(refusal)
-            if trial.cell.context == Context::Malformed
-                && !refusal.early
-                && refusal.code.code().starts_with("22") =>
-        {
+        Err(refusal) if trial.cell.context == Context::Malformed && !refusal.early && refusal.no_key() => {
             case.held(control)
         }
         Err(refusal) if refusal.passing() || refusal.early => case.refused(refusal),

@@ -9,10 +9,12 @@ mod by_rows;
 mod carried;
 mod closed;
 mod copy_in;
+mod forged;
 mod function;
 mod insert;
 mod link;
 mod rows;
+mod seals;
 mod session;
 mod subject;
 mod truncate;
@@ -31,6 +33,7 @@ use tokio_postgres::Client;
 use self::{
     attempt::{Actor, Refusal, Reply, Trial},
     by_rows::Target,
+    seals::Seals,
     subject::Subject,
 };
 use crate::{Finding, Options, Outcome, Posture, Probe, Progress, Severity, VerifyError, app::AppSession};
@@ -103,7 +106,12 @@ pub(crate) async fn run(
     options: Options<'_>,
 ) -> Result<Vec<Probe>, VerifyError> {
     let production = options.production;
-    let ground = Ground { owner, app: Actor::new(session, owner, production, login), posture, production };
+    let seals = match posture.catalog.server.sealed_context {
+        true => Some(Seals::of(session.login(owner).await?)),
+        false => None,
+    };
+    let ground =
+        Ground { owner, app: Actor::new(session, owner, production, login, seals), posture, production };
     let total = posture.catalog.tables.len() + posture.catalog.views.len();
     let tenants = tenants(owner, posture).await?;
     let mut probes = Vec::new();
@@ -122,6 +130,7 @@ pub(crate) async fn run(
             let Some(filtered) = zero_row(&ground, table, &mut probes).await? else { continue };
             let chosen = Subject::choose(owner, posture, table, scoped, &tenants, production).await?;
             let Some(mut subject) = chosen else { continue };
+            ground.app.seal(owner, &subject).await?;
             table_probes(&ground, &mut subject, filtered, &mut probes).await?;
             subjects.insert(&table.name, subject);
         } else {
@@ -141,6 +150,7 @@ pub(crate) async fn run(
     probes.extend(closed::probe(&ground, &closed).await?);
     let best = subjects.values().find(|subject| subject.own.is_some() && subject.other.is_some());
     function::probe(&ground, best, &mut probes).await?;
+    forged::probe(&ground, best, &mut probes).await?;
     probes.push(session::probe(&ground).await?);
     Ok(probes)
 }

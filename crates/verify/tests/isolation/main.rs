@@ -6,6 +6,7 @@ mod decoys;
 mod kept;
 mod matrix;
 mod pooler;
+mod sealed;
 
 use bastide_connect::Target;
 use bastide_plan::{Step, steps::CreateContext};
