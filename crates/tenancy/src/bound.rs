@@ -153,7 +153,11 @@ async fn scoped(lease: &Lease, login: &str) -> Result<Vec<SimpleQueryRow>, Error
 }
 
 async fn rows(lease: &Lease, sql: &'static str) -> Result<Vec<SimpleQueryRow>, tokio_postgres::Error> {
-    let messages = lease.simple_query(Sql::trusted(sql).as_str()).await?;
+    ask(lease, &Sql::trusted(sql)).await
+}
+
+pub(crate) async fn ask(lease: &Lease, sql: &Sql) -> Result<Vec<SimpleQueryRow>, tokio_postgres::Error> {
+    let messages = lease.simple_query(sql.as_str()).await?;
     Ok(messages
         .into_iter()
         .filter_map(|message| match message {
@@ -163,15 +167,18 @@ async fn rows(lease: &Lease, sql: &'static str) -> Result<Vec<SimpleQueryRow>, t
         .collect())
 }
 
-fn table(row: &SimpleQueryRow) -> Result<QualifiedName, Error> {
-    let ident = |column| Ident::new(text(row, column)).map_err(|error| Error::Mismatch(error.to_string()));
-    Ok(QualifiedName::new(ident("schema")?, ident("table")?))
+pub(crate) fn table(row: &SimpleQueryRow) -> Result<QualifiedName, Error> {
+    Ok(QualifiedName::new(ident(row, "schema")?, ident(row, "table")?))
 }
 
-fn text(row: &SimpleQueryRow, column: &str) -> String {
+pub(crate) fn ident(row: &SimpleQueryRow, column: &str) -> Result<Ident, Error> {
+    Ident::new(text(row, column)).map_err(|error| Error::Mismatch(error.to_string()))
+}
+
+pub(crate) fn text(row: &SimpleQueryRow, column: &str) -> String {
     row.get(column).unwrap_or_default().to_owned()
 }
 
-fn flag(row: &SimpleQueryRow, column: &str) -> bool {
+pub(crate) fn flag(row: &SimpleQueryRow, column: &str) -> bool {
     row.get(column) == Some("t")
 }

@@ -17,6 +17,9 @@ pub enum Error {
     /// Every connection is lent and none came back in time. Worth a retry, later.
     #[error("all database connections are in use")]
     Busy,
+    /// The watch saw that tenants are not kept apart: nothing is lent until it sees that they are.
+    #[error("tenants are not kept apart at the moment, so nothing is served")]
+    NotIsolated,
     /// The statement took longer than it may.
     #[error("the database did not answer in time")]
     Deadline,

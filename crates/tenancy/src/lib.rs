@@ -10,7 +10,8 @@
 //!   the answer to COMMIT or ROLLBACK has been read. Whatever else happens (a dropped future, a deadline, a lost server),
 //!   the connection is closed instead.
 //! * **One round trip per read.** BEGIN, context, query and COMMIT leave in one flush.
-//! * **Bound, or not at all.** [`TenantPool::connect`] refuses a login that row-level security does not bind.
+//! * **Bound, or not at all.** [`TenantPool::connect`] refuses a login that row-level security does not bind, and a [`Watch`] shuts the
+//!   pool of a running server for as long as it sees a breach.
 //!
 //! Through a transaction-mode pooler (PgBouncer before 1.21 cannot follow named statements, and refuses start-up options) set
 //! [`PoolConfig::transaction_pooler`]: statements are then unnamed and time-outs travel with BEGIN. Everything else holds as it is,
@@ -19,12 +20,14 @@
 mod bound;
 mod connector;
 mod error;
+mod gate;
 mod lease;
 mod pool;
 mod query;
 mod seal;
 mod tenant;
 mod tx;
+mod watch;
 
 pub use bound::Unbound;
 pub use error::{DatabaseError, Error};
@@ -33,6 +36,7 @@ pub use query::{Kind, Lookup, Query};
 pub use seal::{BadSealKeys, SealKeys};
 pub use tenant::{TenantId, TenantIdError};
 pub use tx::TenantTx;
+pub use watch::{Drift, Outcome, Probe, Round, Standing, Watch};
 
 /// Where to connect: what [`TenantPool::connect`] takes.
 pub use bastide_connect::{ConnectError, Target};

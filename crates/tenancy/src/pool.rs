@@ -14,6 +14,7 @@ use tokio_postgres::{Row, error::SqlState};
 use crate::{
     Error, Kind, Lookup, Parameters, Query, SealKeys, TenantId, TenantTx, bound,
     connector::Connector,
+    gate::Gate,
     lease::Lease,
     seal::{self, Sealer},
 };
@@ -24,6 +25,7 @@ pub struct TenantPool {
     pool: Pool<Connector>,
     config: PoolConfig,
     sealer: Option<Arc<Sealer>>,
+    gate: Gate,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +70,7 @@ impl TenantPool {
     /// # Errors
     /// [`Error::Unbound`] when it does not, with one sentence of why; [`Error::Connect`] when there is no connection.
     pub async fn connect(target: &Target, config: PoolConfig) -> Result<Self, Error> {
-        let mut pool = Self { pool: build(target, &config)?, config, sealer: None };
+        let mut pool = Self { pool: build(target, &config)?, config, sealer: None, gate: Gate::default() };
         pool.check_bound().await?;
         pool.sealer = pool.check_sealed().await?.map(Arc::new);
         Ok(pool)
@@ -264,13 +266,21 @@ impl TenantPool {
         self.pool.close();
     }
 
+    /// The same connections past a gate that nobody shuts, and the gate of this pool: for the watch.
+    pub(crate) fn beside_the_gate(&self) -> (Self, Gate) {
+        (Self { gate: Gate::default(), ..self.clone() }, self.gate.clone())
+    }
+
     #[expect(clippy::disallowed_methods, reason = "the one place that lends")]
-    async fn lease(&self, tenant: Option<&TenantId>) -> Result<Lease, Error> {
+    pub(crate) async fn lease(&self, tenant: Option<&TenantId>) -> Result<Lease, Error> {
+        self.gate.pass()?;
         let mut object = self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => Error::Busy,
             PoolError::Backend(error) => Error::Connect(error),
             other => Error::Unreachable(other.to_string()),
         })?;
+        // It may have been shut while this request stood in line.
+        self.gate.pass()?;
         let Some(tenant) = tenant.filter(|_| self.sealer.is_some()) else {
             return Ok(Lease::new(object, !self.config.transaction_pooler && self.sealer.is_none()));
         };

@@ -29,6 +29,10 @@ impl TenantTx {
         &self.tenant
     }
 
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
     /// # Errors
     /// As the server reports; the transaction can then only be rolled back.
     pub async fn query(&mut self, query: &Query, parameters: Parameters<'_>) -> Result<Vec<Row>, Error> {
