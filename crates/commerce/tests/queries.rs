@@ -4,9 +4,11 @@ mod shop;
 
 use bastide_commerce::{
     Money,
-    queries::{self, merchants, migration, orders, products, storefronts, users},
+    queries::{self, crossings, merchants, migration, orders, products, storefronts, users},
+    rows::{Crossing, CrossingKind},
 };
 use bastide_tenancy::{Error as DoorError, PoolConfig, TenantId};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 const LAGOON: &str = "aaaaaaaa-0000-4000-8000-000000000001";
@@ -171,6 +173,7 @@ async fn the_app_login_has_no_other_way_to_what_lookups_read() {
 #[tokio::test]
 async fn lookups_go_up_and_down_without_a_trace() {
     let (_server, database) = shop::migrated().await;
+    database.execute(shop::DOWN_WATCH).await;
     let catalog = "SELECT (SELECT string_agg(p.oid::regprocedure::text || coalesce(p.proacl::text, ''), E'\n' ORDER BY p.oid::regprocedure::text) \
         FROM pg_proc p WHERE p.pronamespace = 'bastide'::regnamespace) || (SELECT string_agg(attrelid::regclass || attname || attacl::text, E'\n' \
         ORDER BY attrelid, attnum) FROM pg_attribute WHERE attacl IS NOT NULL AND attrelid::regclass::text NOT LIKE 'pg_%')";
@@ -190,6 +193,48 @@ async fn lookups_go_up_and_down_without_a_trace() {
     let may = "SELECT has_function_privilege('other_app', 'bastide.login_by_email(text)', 'EXECUTE') \
         AND NOT has_function_privilege('bastide_app', 'bastide.login_by_email(text)', 'EXECUTE')";
     assert_eq!(database.query_one_text(may).await, "t");
+}
+
+#[tokio::test]
+async fn the_canaries_come_and_go_without_a_trace() {
+    const ROWS: &str = "SELECT (SELECT count(*) FROM public.merchants) || ' ' || (SELECT count(*) FROM public.storefront_configs) || ' ' || \
+        (SELECT count(*) FROM public.products) || ' ' || (SELECT count(*) FROM public.customers) || ' ' || (SELECT count(*) FROM public.orders)";
+    let (_server, database) = shop::migrated().await;
+    let schema = async || {
+        let dump = database.tool("pg_dump", &["--schema-only"]).await;
+        dump.lines().filter(|line| !line.contains("restrict ")).collect::<Vec<_>>().join("\n")
+    };
+    let with = schema().await;
+    assert_eq!(database.query_one_text(ROWS).await, "5 4 61 12 65");
+    database.execute(shop::DOWN_WATCH).await;
+    assert_eq!(database.query_one_text(ROWS).await, "3 2 59 10 63", "and nobody else's row");
+    database.execute(shop::UP_WATCH).await;
+    assert_eq!(schema().await, with);
+
+    // Filtered rows would stay behind: whoever is bound is refused instead.
+    database.execute("CREATE ROLE keeper LOGIN PASSWORD 'x'; GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA public, bastide TO keeper").await;
+    let keeper = database.client_as("keeper", "x").await;
+    let error = keeper.batch_execute(shop::DOWN_WATCH).await.unwrap_err();
+    assert_eq!(error.code().unwrap().code(), "42501");
+    assert_eq!(database.query_one_text(ROWS).await, "5 4 61 12 65");
+}
+
+#[tokio::test]
+async fn a_batch_of_crossings_is_recorded_and_cut_to_size() {
+    let (_server, database) = shop::migrated().await;
+    let pool = shop::pool(&database, PoolConfig::default()).await;
+    let crossing = Crossing {
+        at: OffsetDateTime::UNIX_EPOCH,
+        kind: CrossingKind::Header,
+        who: Some(uuid(ADA)),
+        method: "GET".to_owned(),
+        route: "/".repeat(1000),
+        merchant: None,
+        request_id: "r".to_owned(),
+    };
+    assert_eq!(crossings::record(&pool, &vec![crossing; 600]).await.unwrap(), 500);
+    let seen = "SELECT DISTINCT at = 'epoch', kind, who, length(route), merchant IS NULL, request_id, login FROM bastide.crossing";
+    assert_eq!(database.query_rows(seen).await, [format!("t|header|{ADA}|200|t|r|bastide_app")]);
 }
 
 #[tokio::test]

@@ -1,20 +1,34 @@
 //! The application: what every handler shares, its router, and its life from listener to shutdown.
 
 use std::{
+    collections::BTreeMap,
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
-use bastide_tenancy::TenantPool;
+use bastide_commerce::rows::{Crossing, CrossingKind};
+use bastide_tenancy::{Standing, TenantPool};
+use serde::Serialize;
+use time::OffsetDateTime;
 use tokio::{net::TcpListener, sync::oneshot};
 use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 
-use crate::{feed::Feed, finish, password::Passwords, routes, seal::SessionKey};
+use uuid::Uuid;
+
+use crate::{
+    asked::Asked,
+    audit::{self, Audit},
+    feed::Feed,
+    finish,
+    lookout::Lookout,
+    operator::OpsToken,
+    password::Passwords,
+    routes,
+    seal::SessionKey,
+    telemetry::Telemetry,
+};
 
 #[derive(Clone)]
 pub struct App {
@@ -26,8 +40,10 @@ struct Inner {
     config: AppConfig,
     passwords: Passwords,
     migration_feed: Feed,
-    mismatched_credentials: AtomicU64,
-    mismatched_headers: AtomicU64,
+    mismatches: Mutex<BTreeMap<CrossingKind, u64>>,
+    audit: Audit,
+    lookout: Lookout,
+    telemetry: Telemetry,
 }
 
 #[derive(Clone, Debug)]
@@ -45,6 +61,12 @@ pub struct AppConfig {
     pub migration_listeners: usize,
     /// How often the database is asked for it while any does.
     pub migration_interval: Duration,
+    /// What operators show at `/metrics` and `/api/v1/system/isolation`; without it both are not there.
+    pub ops_token: Option<OpsToken>,
+    /// How often the watch looks whether tenants are kept apart.
+    pub watch_interval: Duration,
+    /// Refused crossings that are recorded in a minute at most; the rest is counted.
+    pub crossings_per_minute: u32,
     /// How long open requests may go on after shutdown was asked for.
     pub grace: Duration,
 }
@@ -59,18 +81,23 @@ impl Default for AppConfig {
             password_checks: std::thread::available_parallelism().map_or(1, usize::from),
             migration_listeners: 64,
             migration_interval: Duration::from_secs(1),
+            ops_token: None,
+            watch_interval: Duration::from_secs(60),
+            crossings_per_minute: 240,
             grace: Duration::from_secs(10),
         }
     }
 }
 
 /// Requests whose parts named different merchants, since the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Mismatches {
     /// The credential belongs to another merchant than the path names.
     pub credential: u64,
     /// `X-Tenant-ID` names another merchant than the path.
     pub header: u64,
+    /// The right password, for a merchant that is not one's own.
+    pub sign_in: u64,
 }
 
 impl App {
@@ -78,24 +105,47 @@ impl App {
     pub fn new(pool: TenantPool, config: AppConfig) -> Self {
         let passwords = Passwords::new(config.password_checks);
         let migration_feed = Feed::new(config.migration_listeners, config.migration_interval);
-        let (mismatched_credentials, mismatched_headers) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (lookout, audit) = (Lookout::new(&pool), Audit::new(config.crossings_per_minute));
         Self {
             inner: Arc::new(Inner {
                 pool,
                 config,
                 passwords,
                 migration_feed,
-                mismatched_credentials,
-                mismatched_headers,
+                mismatches: Mutex::default(),
+                audit,
+                lookout,
+                telemetry: Telemetry::new(),
             }),
         }
     }
 
     #[must_use]
     pub fn mismatches(&self) -> Mismatches {
+        let counts = self.inner.mismatches.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |kind| counts.get(&kind).copied().unwrap_or(0);
         Mismatches {
-            credential: self.inner.mismatched_credentials.load(Ordering::Relaxed),
-            header: self.inner.mismatched_headers.load(Ordering::Relaxed),
+            credential: of(CrossingKind::Credential),
+            header: of(CrossingKind::Header),
+            sign_in: of(CrossingKind::SignIn),
+        }
+    }
+
+    /// Looks once whether tenants are kept apart, and serves or stops serving accordingly. [`serve`] does so before the first request and
+    /// every [`AppConfig::watch_interval`].
+    pub async fn look(&self) -> Standing {
+        self.inner.lookout.look(&self.inner.telemetry).await
+    }
+
+    /// Writes the refused crossings that wait. [`serve`] does so every second and at its end.
+    pub async fn record_crossings(&self) {
+        loop {
+            let written = self.inner.audit.write(&self.inner.pool).await;
+            self.inner.telemetry.recorded.increment(written.recorded);
+            self.inner.telemetry.dropped.increment(written.dropped);
+            if !written.more {
+                return;
+            }
         }
     }
 
@@ -126,18 +176,60 @@ impl App {
         &self.inner.migration_feed
     }
 
-    pub(crate) fn count_credential_mismatch(&self) {
-        self.inner.mismatched_credentials.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!("a credential of one merchant was used at another");
+    pub(crate) fn lookout(&self) -> &Lookout {
+        &self.inner.lookout
     }
 
-    pub(crate) fn count_header_mismatch(&self) {
-        self.inner.mismatched_headers.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!("X-Tenant-ID and the path name different merchants");
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.inner.audit
+    }
+
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.inner.telemetry
+    }
+
+    /// Counts a refused crossing and leaves it to be recorded. Waits for nothing, so that an answer takes as long as any other 404.
+    pub(crate) fn crossed(
+        &self,
+        kind: CrossingKind,
+        who: Option<Uuid>,
+        merchant: Option<Uuid>,
+        asked: &Asked,
+    ) {
+        *self.inner.mismatches.lock().unwrap_or_else(PoisonError::into_inner).entry(kind).or_default() += 1;
+        self.inner.telemetry.mismatches(kind).increment(1);
+        let crossing = Crossing {
+            at: OffsetDateTime::now_utc(),
+            kind,
+            who,
+            method: asked.method.clone(),
+            route: asked.route.clone(),
+            merchant,
+            request_id: asked.request_id.clone(),
+        };
+        if !self.inner.audit.push(crossing) {
+            self.inner.telemetry.dropped.increment(1);
+        }
+        tracing::warn!(kind = kind.name(), request_id = %asked.request_id, "a request was refused at another merchant");
+    }
+
+    async fn watch(&self) {
+        loop {
+            tokio::time::sleep(self.config().watch_interval).await;
+            self.look().await;
+        }
+    }
+
+    async fn keep_record(&self) {
+        loop {
+            tokio::time::sleep(audit::INTERVAL).await;
+            self.record_crossings().await;
+        }
     }
 }
 
-/// Serves until `shutdown` completes, then lets open requests end, for [`AppConfig::grace`] at most.
+/// Serves until `shutdown` completes, then lets open requests end, for [`AppConfig::grace`] at most. The first request is answered after
+/// the watch's first look; a breach in it keeps the server up and refusing, so that operators can ask it why.
 ///
 /// # Errors
 /// When the listener fails.
@@ -146,6 +238,10 @@ pub async fn serve(
     app: App,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    app.look().await;
+    let (watcher, recorder) = (app.clone(), app.clone());
+    let watch = tokio::spawn(async move { watcher.watch().await });
+    let record = tokio::spawn(async move { recorder.keep_record().await });
     let (asked, when_asked) = oneshot::channel::<()>();
     let grace = app.config().grace;
     let listened = app.clone();
@@ -166,6 +262,11 @@ pub async fn serve(
             Ok(())
         }
     };
+    watch.abort();
+    record.abort();
+    if tokio::time::timeout(audit::INTERVAL * 2, app.record_crossings()).await.is_err() {
+        tracing::warn!("the last refused crossings could not be recorded in time");
+    }
     app.pool().close();
     outcome
 }

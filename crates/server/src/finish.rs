@@ -4,7 +4,7 @@ use std::{any::Any, time::Instant};
 
 use axum::{
     Json,
-    extract::{MatchedPath, Request},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -13,6 +13,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
+    asked::Asked,
     pages,
     problem::{FieldError, Problem},
 };
@@ -32,13 +33,12 @@ const SECURITY_HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=()"),
 ];
 
-pub(crate) async fn finish(request: Request, next: Next) -> Response {
+pub(crate) async fn finish(mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = request_id(request.headers());
-    let method = request.method().clone();
     let wants_html = !request.uri().path().starts_with("/api/") && accepts_html(request.headers());
-    // The route and never the path: a path may hold what should not be in a log.
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let asked = Asked::of(&request, &id);
+    request.extensions_mut().insert(asked.clone());
 
     let mut response = next.run(request).await;
     let status = response.status();
@@ -59,8 +59,8 @@ pub(crate) async fn finish(request: Request, next: Next) -> Response {
     }
     tracing::info!(
         request_id = %id,
-        %method,
-        route = route.as_deref().unwrap_or("none"),
+        method = %asked.method,
+        route = %asked.route,
         status = status.as_u16(),
         ms = began.elapsed().as_millis(),
         "request"

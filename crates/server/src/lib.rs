@@ -3,11 +3,18 @@
 //! A request reaches rows only through [`merchant`]: its extractors bring path, credential, `X-Tenant-ID` and tenant context to
 //! agreement before a handler runs, and what they hand out is the only thing a query accepts as a tenant. Everything that goes wrong leaves as
 //! a [`Problem`](problem::Problem), rendered in one place ([`finish`]). Passwords and tokens are the business of [`password`] and [`seal`].
+//!
+//! Beside the requests, [`lookout`] sees once a minute whether tenants are still kept apart, and [`audit`] writes down who was refused at a
+//! merchant that is not theirs; [`telemetry`] and [`routes`] tell operators.
 
 mod app;
+mod asked;
+mod audit;
 mod feed;
 mod finish;
+mod lookout;
 mod merchant;
+mod operator;
 mod page;
 mod pages;
 mod password;
@@ -15,6 +22,8 @@ mod problem;
 mod routes;
 mod seal;
 mod session;
+mod telemetry;
 
 pub use app::{App, AppConfig, Mismatches, serve};
+pub use operator::{OpsToken, WeakToken};
 pub use seal::{SessionKey, WeakKey};

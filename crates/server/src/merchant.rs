@@ -1,7 +1,7 @@
 //! The one place where a request becomes a merchant's: path = credential = `X-Tenant-ID` = tenant context.
 //!
 //! [`Shop`] is a visitor at an open storefront, [`Team`] somebody of the merchant's team. Handlers get their [`TenantId`] from one of
-//! these two and from nowhere else. Whatever does not agree is 404, the same as a merchant that does not exist, and counted.
+//! these two and from nowhere else. Whatever does not agree is 404, the same as a merchant that does not exist, counted and recorded.
 
 use axum::{
     extract::{FromRequestParts, RawPathParams},
@@ -9,12 +9,12 @@ use axum::{
 };
 use bastide_commerce::{
     queries::{merchants, users},
-    rows::Merchant,
+    rows::{CrossingKind, Merchant},
 };
 use bastide_tenancy::TenantId;
 use uuid::Uuid;
 
-use crate::{app::App, problem::Problem, session::Session};
+use crate::{app::App, asked::Asked, problem::Problem, session::Session};
 
 const TENANT_HEADER: HeaderName = HeaderName::from_static("x-tenant-id");
 /// A slug is a DNS label at heart; far beyond that there is nothing to look up.
@@ -45,14 +45,19 @@ enum Role {
 impl Team {
     /// A session's place at a merchant. All questions are asked whatever the answers, so that a merchant one may not see takes as
     /// long as one there is not.
-    pub(crate) async fn of_session(app: &App, session: Session, slug: &str) -> Result<Self, Problem> {
+    pub(crate) async fn of_session(
+        app: &App,
+        session: Session,
+        slug: &str,
+        asked: &Asked,
+    ) -> Result<Self, Problem> {
         let merchant = by_slug(app, slug).await?.filter(|merchant| !merchant.is_closed());
-        let asked = merchant.as_ref().map_or(Uuid::nil(), |merchant| merchant.id);
-        let role = users::membership(app.pool(), session.user, asked).await?;
+        let wanted = merchant.as_ref().map_or(Uuid::nil(), |merchant| merchant.id);
+        let role = users::membership(app.pool(), session.user, wanted).await?;
         let merchant = merchant.ok_or_else(Problem::not_found)?;
         let role = role.filter(|_| session.merchant.is_none_or(|only| only == merchant.id));
         let Some(role) = role else {
-            app.count_credential_mismatch();
+            app.crossed(CrossingKind::Credential, Some(session.user), Some(merchant.id), asked);
             return Err(Problem::not_found());
         };
         Ok(Self {
@@ -90,10 +95,12 @@ impl FromRequestParts<App> for Shop {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let slug = slug(parts).await?;
         let merchant = by_slug(app, &slug).await?.filter(Merchant::is_open).ok_or_else(Problem::not_found)?;
-        check_header(app, &parts.headers, &merchant)?;
+        let Ok(asked) = Asked::from_request_parts(parts, app).await;
         // A storefront needs no credential; one that is sent must be right all the same.
-        if let Some(session) = Session::from_bearer(app, &parts.headers)? {
-            Team::of_session(app, session, &slug).await?;
+        let session = Session::from_bearer(app, &parts.headers);
+        check_header(app, &parts.headers, &merchant, session.as_ref().ok().and_then(Option::as_ref), &asked)?;
+        if let Some(session) = session? {
+            Team::of_session(app, session, &slug, &asked).await?;
         }
         Ok(Self { tenant: tenant(&merchant)?, merchant })
     }
@@ -104,8 +111,9 @@ impl FromRequestParts<App> for Team {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let session = Session::from_bearer(app, &parts.headers)?.ok_or_else(Problem::no_credential)?;
-        let team = Self::of_session(app, session, &slug(parts).await?).await?;
-        check_header(app, &parts.headers, &team.merchant)?;
+        let (slug, Ok(asked)) = (slug(parts).await?, Asked::from_request_parts(parts, app).await);
+        let team = Self::of_session(app, session, &slug, &asked).await?;
+        check_header(app, &parts.headers, &team.merchant, Some(&session), &asked)?;
         Ok(team)
     }
 }
@@ -125,14 +133,20 @@ async fn by_slug(app: &App, slug: &str) -> Result<Option<Merchant>, Problem> {
     Ok(merchants::by_slug(app.pool(), slug).await?)
 }
 
-fn check_header(app: &App, headers: &HeaderMap, merchant: &Merchant) -> Result<(), Problem> {
+fn check_header(
+    app: &App,
+    headers: &HeaderMap,
+    merchant: &Merchant,
+    session: Option<&Session>,
+    asked: &Asked,
+) -> Result<(), Problem> {
     let id = merchant.id.to_string();
     let agrees =
         |value: &[u8]| value == merchant.slug.as_bytes() || value.eq_ignore_ascii_case(id.as_bytes());
     if headers.get_all(TENANT_HEADER).iter().all(|value| agrees(value.as_bytes())) {
         return Ok(());
     }
-    app.count_header_mismatch();
+    app.crossed(CrossingKind::Header, session.map(|session| session.user), Some(merchant.id), asked);
     Err(Problem::not_found())
 }
 

@@ -48,6 +48,10 @@ impl Problem {
         )
     }
 
+    pub(crate) fn no_operator() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "This is for operators: send their token.")
+    }
+
     pub(crate) fn wrong_login() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "E-mail address or password is wrong.")
     }
@@ -94,6 +98,9 @@ impl From<bastide_commerce::Error> for Problem {
             |code, detail: &'static str| Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         match &error {
             bastide_commerce::Error::Door(Door::MalformedTenant) => Self::not_found(),
+            bastide_commerce::Error::Door(Door::NotIsolated) => {
+                unavailable("not_isolated", "Nothing is served at the moment, for safety; operators know.")
+            }
             bastide_commerce::Error::Door(Door::Busy) => Self::busy(),
             bastide_commerce::Error::Door(Door::Deadline) => {
                 unavailable("timeout", "That took too long; try again in a moment.")

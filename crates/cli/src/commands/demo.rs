@@ -133,7 +133,7 @@ async fn play(
     write_private(&file, &bastide_report::html(&report))?;
     let summary = Summary::of(&report);
 
-    lookups(&target).await?;
+    platform(&target).await?;
     let login = bastide_engine::login_of_newest_run(&place)
         .await?
         .context("the run did not leave the application's login")?;
@@ -186,17 +186,20 @@ async fn migrate(context: &Context, place: &Place) -> anyhow::Result<bastide_eng
     Ok(outcome?)
 }
 
-/// The platform's own look-ups on top of what migrating yields.
-async fn lookups(target: &Target) -> anyhow::Result<()> {
+/// The platform's own migrations on top of what migrating yields.
+async fn platform(target: &Target) -> anyhow::Result<()> {
     let owner = target.connect("bastide").await?;
     owner
         .batch_execute("SET bastide.app_role = 'bastide_app'")
         .await
         .context("naming the application's login")?;
-    owner
-        .batch_execute(include_str!("../../../../migrations/0002_lookups/up.sql"))
-        .await
-        .context("migrations/0002_lookups")
+    for (name, up) in [
+        ("0002_lookups", include_str!("../../../../migrations/0002_lookups/up.sql")),
+        ("0003_watch", include_str!("../../../../migrations/0003_watch/up.sql")),
+    ] {
+        owner.batch_execute(up).await.with_context(|| format!("migrations/{name}"))?;
+    }
+    Ok(())
 }
 
 async fn check(app: bastide_server::App) -> anyhow::Result<CrossingCheck> {

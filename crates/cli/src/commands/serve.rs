@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use bastide_connect::Target;
-use bastide_server::{App, AppConfig, SessionKey};
+use bastide_server::{App, AppConfig, OpsToken, SessionKey};
 use bastide_tenancy::{PoolConfig, SealKeys, TenantPool};
 use tokio::{
     net::TcpListener,
@@ -54,7 +54,13 @@ pub(crate) async fn app(login: &Target, seal_key_file: Option<&Path>) -> anyhow:
         }
         _ => SessionKey::random(),
     };
-    Ok(App::new(pool, AppConfig { session_key, ..AppConfig::default() }))
+    let ops_token = match std::env::var("BASTIDE_OPS_TOKEN") {
+        Ok(token) if !token.is_empty() => {
+            Some(OpsToken::from_text(&token).map_err(|error| Unusable(error.to_string()))?)
+        }
+        _ => None,
+    };
+    Ok(App::new(pool, AppConfig { session_key, ops_token, ..AppConfig::default() }))
 }
 
 fn seal_keys(file: &Path) -> anyhow::Result<SealKeys> {

@@ -1,5 +1,6 @@
 //! How rows are read, one entity per file: the SQL as a `const` beside its one function.
 
+pub mod crossings;
 pub mod merchants;
 pub mod migration;
 pub mod orders;
@@ -32,6 +33,7 @@ pub fn lookups() -> Vec<(&'static str, Lookup)> {
         ("login by e-mail", users::LOGIN_BY_EMAIL),
         ("membership", users::MEMBERSHIP),
         ("migration status", migration::STATUS),
+        ("record of crossings", crossings::RECORD),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! What a row is, one entity per file.
 
+mod crossing;
 mod merchant;
 mod migration;
 mod order;
@@ -7,6 +8,7 @@ mod product;
 mod storefront;
 mod user;
 
+pub use crossing::{Crossing, CrossingKind};
 pub use merchant::{Merchant, MerchantMembership};
 pub use migration::MigrationStatus;
 pub use order::{Order, OrderPosition};

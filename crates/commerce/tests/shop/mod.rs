@@ -10,8 +10,13 @@ pub(crate) const UP: &str = include_str!("../../../../migrations/0002_lookups/up
 #[allow(dead_code, reason = "each test binary uses a part")]
 pub(crate) const DOWN: &str = include_str!("../../../../migrations/0002_lookups/down.sql");
 
+#[allow(dead_code, reason = "each test binary uses a part")]
+pub(crate) const UP_WATCH: &str = include_str!("../../../../migrations/0003_watch/up.sql");
+#[allow(dead_code, reason = "each test binary uses a part")]
+pub(crate) const DOWN_WATCH: &str = include_str!("../../../../migrations/0003_watch/down.sql");
+
 pub(crate) async fn migrated() -> (Server, Database) {
-    let version = [SCHEMA, BASTIDE, MIGRATED, UP].concat();
+    let version = [SCHEMA, BASTIDE, MIGRATED, UP, UP_WATCH].concat();
     bastide_testkit::template("migrated_shop", version, async |database| {
         database
             .execute("CREATE ROLE shop_legacy LOGIN; CREATE ROLE bastide_owner NOLOGIN BYPASSRLS")
@@ -21,6 +26,7 @@ pub(crate) async fn migrated() -> (Server, Database) {
         database.execute("ALTER SCHEMA bastide OWNER TO bastide_owner; GRANT SELECT ON bastide.run, bastide.journal TO bastide_owner").await;
         database.execute(MIGRATED).await;
         database.execute(UP).await;
+        database.execute(UP_WATCH).await;
     })
     .await
 }

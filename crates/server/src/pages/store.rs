@@ -17,6 +17,7 @@ use time::macros::format_description;
 use super::frame;
 use crate::{
     app::App,
+    asked::Asked,
     merchant::{Team, slug},
     page::{PageRequest, next_cursor},
     problem::Problem,
@@ -39,6 +40,7 @@ impl FromRequestParts<App> for Slug {
 
 pub(crate) async fn page(
     State(app): State<App>,
+    asked: Asked,
     Slug(slug): Slug,
     request: PageRequest,
     headers: HeaderMap,
@@ -46,7 +48,7 @@ pub(crate) async fn page(
     let Some(session) = Session::from_cookie(&app, &headers) else {
         return Ok(form(&slug, None).into_response());
     };
-    let team = match Team::of_session(&app, session, &slug).await {
+    let team = match Team::of_session(&app, session, &slug, &asked).await {
         Err(problem) if problem.status == StatusCode::NOT_FOUND => {
             return Ok(form(&slug, None).into_response());
         }
@@ -68,13 +70,14 @@ pub(crate) struct SignIn {
 
 pub(crate) async fn sign_in(
     State(app): State<App>,
+    asked: Asked,
     Slug(slug): Slug,
     headers: HeaderMap,
     body: Result<Form<SignIn>, FormRejection>,
 ) -> Result<Response, Problem> {
     refuse_other_sites(&headers)?;
     let Form(sent) = body.map_err(|rejection| Problem::of_status(rejection.status()))?;
-    match routes::sign_in(&app, &sent.email, sent.password, Some(&slug)).await {
+    match routes::sign_in(&app, &asked, &sent.email, sent.password, Some(&slug)).await {
         Ok((session, _)) => {
             let cookie = format!(
                 "{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={}",

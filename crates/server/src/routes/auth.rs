@@ -3,11 +3,11 @@
 use axum::{Json, extract::State, extract::rejection::JsonRejection};
 use bastide_commerce::{
     queries::{merchants, users},
-    rows::MerchantMembership,
+    rows::{CrossingKind, MerchantMembership},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{app::App, problem::Problem, session::Session};
+use crate::{app::App, asked::Asked, problem::Problem, session::Session};
 
 /// RFC 5321 allows 254 bytes for an address.
 const MAX_EMAIL_BYTES: usize = 254;
@@ -31,10 +31,12 @@ pub(crate) struct SignedIn {
 
 pub(crate) async fn login(
     State(app): State<App>,
+    asked: Asked,
     body: Result<Json<Credentials>, JsonRejection>,
 ) -> Result<Json<SignedIn>, Problem> {
     let Json(sent) = body.map_err(|rejection| Problem::of_status(rejection.status()))?;
-    let (session, merchants) = sign_in(&app, &sent.email, sent.password, sent.merchant.as_deref()).await?;
+    let (session, merchants) =
+        sign_in(&app, &asked, &sent.email, sent.password, sent.merchant.as_deref()).await?;
     Ok(Json(SignedIn {
         token: session.token(&app)?,
         token_type: "Bearer",
@@ -46,6 +48,7 @@ pub(crate) async fn login(
 /// One answer to everything that is wrong, after the same work: unknown address, wrong password, switched-off account, foreign merchant.
 pub(crate) async fn sign_in(
     app: &App,
+    asked: &Asked,
     email: &str,
     password: String,
     merchant: Option<&str>,
@@ -60,8 +63,12 @@ pub(crate) async fn sign_in(
     let mut merchants = merchants::of_user(app.pool(), login.user_id).await?;
     if let Some(slug) = merchant {
         merchants.retain(|merchant| merchant.slug == slug);
-        let only = merchants.first().ok_or_else(Problem::wrong_login)?.id;
-        return Ok((Session::new(app, login.user_id, Some(only)), merchants));
+        let Some(only) = merchants.first() else {
+            // Not looked up whether there is such a merchant: the answer would take longer.
+            app.crossed(CrossingKind::SignIn, Some(login.user_id), None, asked);
+            return Err(Problem::wrong_login());
+        };
+        return Ok((Session::new(app, login.user_id, Some(only.id)), merchants));
     }
     Ok((Session::new(app, login.user_id, None), merchants))
 }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod migration;
+mod operations;
 mod orders;
 mod products;
 mod system;
@@ -21,6 +22,8 @@ pub(crate) fn all() -> Router<App> {
         .route("/api/v1/auth/merchant/login", axum::routing::post(auth::login))
         .route("/api/v1/system/migration-status", get(migration::status))
         .route("/api/v1/system/migration-status/events", get(migration::events))
+        .route("/api/v1/system/isolation", get(operations::isolation))
+        .route("/metrics", get(operations::metrics))
         .route("/healthz", get(system::healthz))
         .route("/readyz", get(system::readyz))
         .merge(pages::routes())

@@ -15,7 +15,7 @@ pub(crate) async fn healthz() -> Json<Status> {
     Json(Status { status: "ok" })
 }
 
-/// The database answers, too.
+/// The database answers, too, and the watch sees no breach: while it does, nothing is lent.
 pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Status>, Problem> {
     app.pool().ping().await.map_err(|error| Problem::from(bastide_commerce::Error::from(error)))?;
     Ok(Json(Status { status: "ready" }))

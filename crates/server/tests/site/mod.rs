@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 #[path = "../../../commerce/tests/shop/mod.rs"]
-mod shop;
+pub(crate) mod shop;
 
 use std::time::Duration;
 
