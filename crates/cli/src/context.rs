@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use bastide_connect::Target;
 use bastide_engine::{Asked, EngineError, Limits as PressureLimits, Patience, Place};
 use bastide_plan::{
-    Category, Config, Declarations, DeclaredReference, NewTenants, Refusal, RootChoice, Rule,
+    Category, Config, Declarations, DeclaredReference, NewTenants, Refusal, RootChoice, Rule, WatchSettings,
 };
 use bastide_record::Limits;
 use bastide_sql::{Ident, QualifiedName};
@@ -52,6 +52,9 @@ struct Settings {
     /// Tenant contexts are tokens that only whoever holds a key can make.
     #[serde(default)]
     sealed_context: bool,
+    /// `[watch]`: what the plan installs for the watch of a running server.
+    #[serde(default)]
+    watch: WatchSettings,
     /// `[[category]]`, each with its place in the file.
     #[serde(default)]
     category: Vec<toml::Spanned<Category>>,
@@ -171,6 +174,7 @@ impl Context {
             rules: self.settings.rule.clone(),
             new_tenants: self.settings.new_tenants.clone(),
             sealed_context: self.settings.sealed_context,
+            watch: self.settings.watch,
             categories: self.settings.category.iter().map(|category| category.get_ref().clone()).collect(),
         };
         keys::read(&mut declared, self.global.config.as_deref().and_then(Path::parent))?;

@@ -38,7 +38,7 @@ pub use categories::{
     Age, Category, CategoryCounts, Condition, Share, TableCategory, categories, category_counts, table_rows,
 };
 pub use config::{Config, RootChoice};
-pub use declared::{Declarations, DeclaredReference, GivenKey, GivenKeys, NewTenants, Rule};
+pub use declared::{Declarations, DeclaredReference, GivenKey, GivenKeys, NewTenants, Rule, WatchSettings};
 pub use file::{Answer, FileError, PlanFile, read_plan, write_plan};
 pub use kinds::{KindTenant, kinds, sorted};
 pub use notes::unbound_functions;

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use bastide_tenancy::{Drift, Outcome, Probe, Round, Standing, TenantPool, Watch};
+use bastide_tenancy::{Change, Drift, Outcome, Probe, Round, Standing, TenantPool, Watch};
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -30,7 +30,12 @@ pub(crate) struct Seen {
     untested: Vec<Probe>,
     /// None when it could not be read.
     drift: Option<Vec<Drift>>,
+    /// The newest that the event trigger noted since the server began, oldest first.
+    changes: Vec<Change>,
 }
+
+/// Of what the event trigger noted, so many are told.
+const CHANGES: usize = 50;
 
 impl Lookout {
     pub(crate) fn new(pool: &TenantPool) -> Self {
@@ -46,7 +51,7 @@ impl Lookout {
         telemetry.looked(&round, now.unix_timestamp() as f64);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::take(&mut *seen);
-        *seen = Seen::after(round, now, before.last_success_at);
+        *seen = Seen::after(round, now, &before);
         seen.log(&before);
         seen.standing.unwrap_or(Standing::Unproved)
     }
@@ -57,9 +62,11 @@ impl Lookout {
 }
 
 impl Seen {
-    fn after(round: Round, now: OffsetDateTime, last_success_at: Option<OffsetDateTime>) -> Self {
+    fn after(round: Round, now: OffsetDateTime, before: &Self) -> Self {
         let standing = round.standing();
         let success = standing == Standing::Isolated && !round.shut;
+        let mut changes = [&before.changes[..], &round.changes[..]].concat();
+        changes.drain(..changes.len().saturating_sub(CHANGES));
         let (mut breached, mut untested, mut held) = (Vec::new(), Vec::new(), 0);
         for probe in round.probes {
             match probe.outcome {
@@ -72,11 +79,12 @@ impl Seen {
             standing: Some(standing),
             serving: !round.shut,
             looked_at: Some(now),
-            last_success_at: if success { Some(now) } else { last_success_at },
+            last_success_at: if success { Some(now) } else { before.last_success_at },
             held,
             breached,
             untested,
             drift: round.drift,
+            changes,
         }
     }
 

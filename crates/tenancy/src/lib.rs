@@ -36,7 +36,7 @@ pub use query::{Kind, Lookup, Query};
 pub use seal::{BadSealKeys, SealKeys};
 pub use tenant::{TenantId, TenantIdError};
 pub use tx::TenantTx;
-pub use watch::{Drift, Outcome, Probe, Round, Standing, Watch};
+pub use watch::{Change, Drift, Outcome, Probe, Round, Standing, Watch};
 
 /// Where to connect: what [`TenantPool::connect`] takes.
 pub use bastide_connect::{ConnectError, Target};

@@ -182,6 +182,16 @@ async fn what_is_merely_different_is_named_and_the_shop_goes_on() {
 }
 
 #[tokio::test]
+async fn what_the_event_trigger_noted_since_is_told() {
+    let mut served = Served::begin().await;
+    let noted = served.after("CREATE FUNCTION bastide.ddl_since(after bigint) RETURNS TABLE (id bigint, at timestamptz, login text, run text, command text, object text) \
+        LANGUAGE sql STABLE AS $$ SELECT 8::bigint, now(), 'ops', NULL, 'ALTER TABLE', 'table public.\"Notes\"' WHERE 8 > after $$").await;
+    assert_eq!(noted.changes.len(), 1, "{noted:?}");
+    assert_eq!((noted.changes[0].login.as_str(), noted.changes[0].command.as_str()), ("ops", "ALTER TABLE"));
+    assert_eq!(served.watch.look().await.changes, [], "once");
+}
+
+#[tokio::test]
 async fn without_canaries_nothing_is_proved_and_nothing_stopped() {
     let (_server, database) = notes::database().await;
     let pool = pool(&database, small(2)).await;

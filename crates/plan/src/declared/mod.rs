@@ -28,6 +28,8 @@ pub struct Declarations {
     /// Tenant contexts are tokens that only whoever holds a key can make.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sealed_context: bool,
+    #[serde(skip_serializing_if = "WatchSettings::is_default")]
+    pub watch: WatchSettings,
     /// What rows are counted by, see [`crate::categories()`].
     #[serde(rename = "category", skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<Category>,
@@ -53,6 +55,20 @@ impl Default for NewTenants {
 }
 
 impl NewTenants {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `[watch]`: what the plan installs for the watch of a running server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WatchSettings {
+    /// Notes changes of the schema in `bastide.ddl`.
+    pub event_trigger: bool,
+}
+
+impl WatchSettings {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

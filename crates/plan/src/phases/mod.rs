@@ -16,6 +16,7 @@ mod row_security;
 #[cfg(test)]
 mod tests;
 mod views;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,6 +82,8 @@ pub(crate) fn plan_all(planning: &mut Planning<'_>) -> Result<(), Refusal> {
     assignment::plan(planning);
     policies::plan(planning)?;
     optimisation::plan(planning);
+    // Last, so that little of the run itself is noted.
+    watch::plan(planning);
     cutover::plan(planning)
 }
 

@@ -138,6 +138,8 @@ steps! {
     release_legacy_writes::ReleaseLegacyWrites,
     /// The trigger of [`CarryMoves`] goes.
     end_moves::EndMoves,
+    /// An event trigger that notes changes of the schema.
+    watch_ddl::WatchDdl,
 }
 
 pub(crate) use acl::table_defaults;
@@ -146,6 +148,7 @@ pub use carry_moves::Below;
 pub use drop_legacy_key::LegacyKey;
 pub use grant_app::{ColumnGrant, GrantObject};
 pub use keep_legacy_writes::TenantSource;
+pub(crate) use watch_ddl::EVENT_TRIGGERS;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -6,12 +6,14 @@
 //! shuts nor opens.
 
 mod canary;
+mod ddl;
 mod posture;
 
 use std::{collections::BTreeSet, time::Duration};
 
 use serde::Serialize;
 
+pub use ddl::Change;
 pub use posture::Drift;
 
 use crate::{Error, TenantPool, gate::Gate, pool::within};
@@ -25,6 +27,7 @@ pub struct Watch {
     pool: TenantPool,
     gate: Gate,
     first: Option<Posture>,
+    notes: ddl::Notes,
     breached: BTreeSet<(&'static str, Option<String>)>,
 }
 
@@ -34,6 +37,8 @@ pub struct Round {
     pub probes: Vec<Probe>,
     /// What is not as it was at the first look. None when that could not be read.
     pub drift: Option<Vec<Drift>>,
+    /// Statements that changed the schema since the look before, where the event trigger notes them.
+    pub changes: Vec<Change>,
     /// Whether tenants' requests are refused from now on.
     pub shut: bool,
 }
@@ -72,7 +77,7 @@ impl Watch {
     #[must_use]
     pub fn new(pool: &TenantPool) -> Self {
         let (pool, gate) = pool.beside_the_gate();
-        Self { pool, gate, first: None, breached: BTreeSet::new() }
+        Self { pool, gate, first: None, notes: ddl::Notes::default(), breached: BTreeSet::new() }
     }
 
     /// Looks once. What goes wrong on the way is in the round, as *untested*.
@@ -84,7 +89,9 @@ impl Watch {
             probes.push(Probe::new("look", None, Outcome::Untested(error.to_string())));
         }
         self.settle(&probes);
-        Round { probes, drift, shut: self.gate.is_shut() }
+        // They explain drift and prove nothing: without them a look is as good.
+        let changes = within(LIMIT, self.notes.news(&self.pool)).await.unwrap_or_default();
+        Round { probes, drift, changes, shut: self.gate.is_shut() }
     }
 
     async fn look_into(

@@ -48,6 +48,19 @@ fn after(catalog: &Catalog, plan: &Plan) -> Catalog {
 }
 
 #[test]
+fn an_event_trigger_is_planned_last_where_it_is_asked_for_and_missing() {
+    let mut config = existing("merchants");
+    assert_eq!(about(&planned(shop(), &config), "watch_ddl"), "");
+    config.declared.watch.event_trigger = true;
+    let plan = planned(shop(), &config);
+    assert_eq!(steps(&plan, Phase::Optimisation).lines().last(), Some("watch_ddl:bastide"));
+    let mut there = shop().catalog();
+    there.event_triggers = vec![bastide_sql::Ident::constant("bastide_ddl")];
+    let again = crate::plan(&there, &survey(), &config).unwrap();
+    assert_eq!(about(&again, "watch_ddl"), "");
+}
+
+#[test]
 fn an_existing_root() {
     let plan = planned(shop(), &existing("merchants"));
     insta::assert_snapshot!(steps(&plan, Phase::Assignment), @"
