@@ -9,8 +9,8 @@ BEGIN
     -- Rows that are filtered away would stay, and nobody would know them any more.
     PERFORM pg_catalog.set_config('row_security', 'off', true);
     FOR canary IN SELECT tenant FROM bastide.canary LOOP
-        FOR scoped IN SELECT v.name FROM (VALUES (1, 'order_lines'), (2, 'orders'), (3, 'customers'), (4, 'products'), (5, 'categories'),
-                (6, 'storefront_configs'), (7, 'merchants')) AS v (position, name) WHERE col ? v.name ORDER BY v.position LOOP
+        FOR scoped IN SELECT v.name FROM (VALUES (1, 'payments'), (2, 'wishlists'), (3, 'reviews'), (4, 'settings'), (5, 'order_lines'),
+                (6, 'orders'), (7, 'customers'), (8, 'products'), (9, 'categories'), (10, 'storefront_configs'), (11, 'merchants')) AS v (position, name) WHERE col ? v.name ORDER BY v.position LOOP
             EXECUTE format('DELETE FROM public.%I WHERE %I = $1', scoped.name, col ->> scoped.name) USING canary.tenant::uuid;
         END LOOP;
     END LOOP;

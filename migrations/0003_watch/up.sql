@@ -74,6 +74,21 @@ BEGIN
             EXECUTE format('INSERT INTO public.order_lines (%I, order_id, line_no, product_id, title, quantity, price_cents) VALUES ($1, $2, 1, $3, ''Canary'', 1, 0)',
                 col ->> 'order_lines') USING tenant, placed, product;
         END IF;
+        IF col ? 'payments' AND placed IS NOT NULL THEN
+            EXECUTE format('INSERT INTO public.payments (%I, order_id, paid_at, amount_cents, provider) VALUES ($1, $2, pg_catalog.now(), 0, ''canary'')',
+                col ->> 'payments') USING tenant, placed;
+        END IF;
+        IF col ? 'wishlists' AND customer IS NOT NULL AND product IS NOT NULL THEN
+            EXECUTE format('INSERT INTO public.wishlists (%I, customer_id, product_id) VALUES ($1, $2, $3)', col ->> 'wishlists')
+                USING tenant, customer, product;
+        END IF;
+        IF col ? 'reviews' AND product IS NOT NULL THEN
+            EXECUTE format('INSERT INTO public.reviews (%I, product_id, customer_id, stars) VALUES ($1, $2, $3, 5)', col ->> 'reviews')
+                USING tenant, product, customer;
+        END IF;
+        IF col ? 'settings' THEN
+            EXECUTE format('INSERT INTO public.settings (%I, key) VALUES ($1, ''canary'')', col ->> 'settings') USING tenant;
+        END IF;
     END LOOP;
     PERFORM pg_catalog.set_config('row_security', 'on', true);
 END
