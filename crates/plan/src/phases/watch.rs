@@ -7,7 +7,8 @@ use crate::{
 };
 
 pub(super) fn plan(planning: &mut Planning<'_>) {
-    let there = planning.catalog.event_triggers.iter().any(|name| name.as_str() == EVENT_TRIGGERS[0]);
+    let there =
+        planning.catalog.event_triggers.iter().any(|trigger| trigger.name.as_str() == EVENT_TRIGGERS[0]);
     if planning.config.declared.watch.event_trigger && !there {
         let app = planning.app().clone();
         planning.emit(Phase::Optimisation, Step::WatchDdl(WatchDdl { app }));

@@ -1,7 +1,7 @@
 //! What a policy, a default and a trigger say about the tenant context, in SQL and in the server's own rendering of it.
 
 use bastide_catalog::{Policy, PolicyCommand, TypeName};
-use bastide_sql::{Fragment, Ident, Sql, join, sql};
+use bastide_sql::{Fragment, Ident, Literal, Sql, join, sql};
 
 /// The NOLOGIN BYPASSRLS role that owns what Bastide leaves in a database.
 pub(super) fn bastide_owner() -> Ident {
@@ -137,6 +137,28 @@ impl Fragment for DollarQuoted {
             out.push_str(part);
         }
     }
+}
+
+/// What we make is nobody's but its owner's, whatever default privileges the migrating login has set; grants come after it.
+pub(super) fn nobody_elses(relations: &[&'static str], functions: &[&'static str]) -> Sql {
+    let quoted =
+        |names: &[&'static str]| sql!("{}", join(names.iter().map(|name| Literal::text(*name)), ", "));
+    block(sql!(
+        "DECLARE
+    opened record;
+BEGIN
+    FOR opened IN SELECT DISTINCT made.object, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee
+                  FROM (SELECT c.oid::regclass::text AS object, c.relacl AS acl, c.relowner AS owner FROM pg_class c WHERE c.oid = ANY (ARRAY[{}]::regclass[])
+                        UNION ALL
+                        SELECT format('FUNCTION %s', p.oid::regprocedure), COALESCE(p.proacl, acldefault('f', p.proowner)), p.proowner
+                        FROM pg_proc p WHERE p.oid = ANY (ARRAY[{}]::regprocedure[])) AS made, aclexplode(made.acl) a
+                  WHERE a.grantee <> made.owner LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', opened.object, opened.grantee);
+    END LOOP;
+END",
+        quoted(relations),
+        quoted(functions)
+    ))
 }
 
 /// An anonymous block: what needs a condition that plain SQL cannot express.

@@ -38,12 +38,15 @@ impl CreateContext {
             sql!("CREATE TABLE bastide.remembered (step text PRIMARY KEY, detail jsonb NOT NULL)"),
         ];
         statements.extend([
-            take_back_defaults(),
             sql!("ALTER FUNCTION bastide.set_tenant(text) OWNER TO {}", owner),
             sql!("ALTER FUNCTION bastide.current_tenant() OWNER TO {}", owner),
             sql!("ALTER VIEW bastide.scoped_tables OWNER TO {}", owner),
             sql!("ALTER TABLE bastide.reader OWNER TO {}", owner),
             sql!("ALTER TABLE bastide.remembered OWNER TO {}", owner),
+            context::nobody_elses(
+                &["bastide.scoped_tables", "bastide.reader", "bastide.remembered"],
+                &["bastide.set_tenant(text)", "bastide.current_tenant()"],
+            ),
             sql!("GRANT EXECUTE ON FUNCTION bastide.set_tenant(text), bastide.current_tenant() TO PUBLIC"),
             // It says which tables are scoped, of which the serving login proves that it is bound there; no tenant's row.
             sql!("GRANT SELECT ON bastide.scoped_tables TO PUBLIC"),
@@ -65,21 +68,6 @@ impl CreateContext {
 
     /// Schema `bastide` is not part of a snapshot.
     pub(super) fn apply(&self, _: &mut Catalog) {}
-}
-
-/// The migrating login's default privileges open what it makes; ours is nobody's but by the grants here.
-fn take_back_defaults() -> Sql {
-    context::block(sql!(
-        "DECLARE
-    opened record;
-BEGIN
-    FOR opened IN SELECT DISTINCT c.oid::regclass AS relation, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee
-                  FROM pg_class c, aclexplode(c.relacl) a
-                  WHERE c.oid IN ('bastide.scoped_tables'::regclass, 'bastide.reader'::regclass, 'bastide.remembered'::regclass) AND a.grantee <> c.relowner LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', opened.relation, opened.grantee);
-    END LOOP;
-END"
-    ))
 }
 
 /// Lasts as long as the transaction; a malformed value fails here, with 22P02, and not in some policy.
@@ -147,20 +135,23 @@ mod tests {
     CREATE VIEW bastide.scoped_tables AS SELECT schema, "table", tenant_column, run_id FROM bastide.scope;
     CREATE TABLE bastide.reader (step text, schema text NOT NULL, relation text, PRIMARY KEY (step, relation));
     CREATE TABLE bastide.remembered (step text PRIMARY KEY, detail jsonb NOT NULL);
-    DO $bastide$DECLARE
-        opened record;
-    BEGIN
-        FOR opened IN SELECT DISTINCT c.oid::regclass AS relation, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee
-                      FROM pg_class c, aclexplode(c.relacl) a
-                      WHERE c.oid IN ('bastide.scoped_tables'::regclass, 'bastide.reader'::regclass, 'bastide.remembered'::regclass) AND a.grantee <> c.relowner LOOP
-            EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', opened.relation, opened.grantee);
-        END LOOP;
-    END$bastide$;
     ALTER FUNCTION bastide.set_tenant(text) OWNER TO "bastide_owner";
     ALTER FUNCTION bastide.current_tenant() OWNER TO "bastide_owner";
     ALTER VIEW bastide.scoped_tables OWNER TO "bastide_owner";
     ALTER TABLE bastide.reader OWNER TO "bastide_owner";
     ALTER TABLE bastide.remembered OWNER TO "bastide_owner";
+    DO $bastide$DECLARE
+        opened record;
+    BEGIN
+        FOR opened IN SELECT DISTINCT made.object, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee
+                      FROM (SELECT c.oid::regclass::text AS object, c.relacl AS acl, c.relowner AS owner FROM pg_class c WHERE c.oid = ANY (ARRAY['bastide.scoped_tables', 'bastide.reader', 'bastide.remembered']::regclass[])
+                            UNION ALL
+                            SELECT format('FUNCTION %s', p.oid::regprocedure), COALESCE(p.proacl, acldefault('f', p.proowner)), p.proowner
+                            FROM pg_proc p WHERE p.oid = ANY (ARRAY['bastide.set_tenant(text)', 'bastide.current_tenant()']::regprocedure[])) AS made, aclexplode(made.acl) a
+                      WHERE a.grantee <> made.owner LOOP
+            EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', opened.object, opened.grantee);
+        END LOOP;
+    END$bastide$;
     GRANT EXECUTE ON FUNCTION bastide.set_tenant(text), bastide.current_tenant() TO PUBLIC;
     GRANT SELECT ON bastide.scoped_tables TO PUBLIC;
     "#);

@@ -5,7 +5,7 @@
 //! in hexadecimal, over all the rest, the database and the login. What it stops, and what not: docs/threat-model.md.
 
 use bastide_catalog::{Catalog, TypeName};
-use bastide_sql::{Literal, Sql, join, sql};
+use bastide_sql::{Sql, sql};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -104,7 +104,7 @@ impl SealContext {
             FUNCTIONS.map(|function| sql!("ALTER FUNCTION {} OWNER TO {}", Sql::trusted(function), owner)),
         );
         statements.extend([
-            nobody_else(),
+            context::nobody_elses(&["bastide.seal_key"], &FUNCTIONS),
             sql!("GRANT EXECUTE ON FUNCTION bastide.open_seal(text) TO PUBLIC"),
             sql!("SELECT bastide.add_seal_key()"),
             // Opened where it is used, and not here as well; a tenant that is no value of the root key's type fails with 22P02, as in
@@ -136,26 +136,6 @@ RETURN bastide.open_seal(NULLIF(pg_catalog.current_setting('bastide.tenant', tru
     pub(super) fn apply(&self, catalog: &mut Catalog) {
         catalog.server.sealed_context = true;
     }
-}
-
-/// Whoever has set default privileges may have granted what nobody meant.
-fn nobody_else() -> Sql {
-    let functions = FUNCTIONS.map(|function| sql!("{}", Literal::text(function)));
-    context::block(sql!(
-        "DECLARE
-    open record;
-BEGIN
-    FOR open IN SELECT DISTINCT g.object, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS role
-                FROM (SELECT 'TABLE bastide.seal_key' AS object, c.relacl AS acl, c.relowner AS owner FROM pg_class AS c WHERE c.oid = 'bastide.seal_key'::regclass
-                      UNION ALL
-                      SELECT format('FUNCTION %s', p.oid::regprocedure), COALESCE(p.proacl, acldefault('f', p.proowner)), p.proowner FROM pg_proc AS p
-                      WHERE p.oid = ANY (ARRAY[{}]::regprocedure[])) AS g, aclexplode(g.acl) AS a
-                WHERE a.grantee <> g.owner LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM %s', open.object, open.role);
-    END LOOP;
-END",
-        join(&functions, ", ")
-    ))
 }
 
 #[cfg(test)]
@@ -227,15 +207,15 @@ mod tests {
     ALTER FUNCTION bastide.seal(text, name, interval) OWNER TO "bastide_owner";
     ALTER FUNCTION bastide.open_seal(text) OWNER TO "bastide_owner";
     DO $bastide$DECLARE
-        open record;
+        opened record;
     BEGIN
-        FOR open IN SELECT DISTINCT g.object, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS role
-                    FROM (SELECT 'TABLE bastide.seal_key' AS object, c.relacl AS acl, c.relowner AS owner FROM pg_class AS c WHERE c.oid = 'bastide.seal_key'::regclass
-                          UNION ALL
-                          SELECT format('FUNCTION %s', p.oid::regprocedure), COALESCE(p.proacl, acldefault('f', p.proowner)), p.proowner FROM pg_proc AS p
-                          WHERE p.oid = ANY (ARRAY['bastide.add_seal_key()', 'bastide.seal_mac(bytea, bytea, text, text, text, text)', 'bastide.seal(text, name, interval)', 'bastide.open_seal(text)']::regprocedure[])) AS g, aclexplode(g.acl) AS a
-                    WHERE a.grantee <> g.owner LOOP
-            EXECUTE format('REVOKE ALL ON %s FROM %s', open.object, open.role);
+        FOR opened IN SELECT DISTINCT made.object, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee
+                      FROM (SELECT c.oid::regclass::text AS object, c.relacl AS acl, c.relowner AS owner FROM pg_class c WHERE c.oid = ANY (ARRAY['bastide.seal_key']::regclass[])
+                            UNION ALL
+                            SELECT format('FUNCTION %s', p.oid::regprocedure), COALESCE(p.proacl, acldefault('f', p.proowner)), p.proowner
+                            FROM pg_proc p WHERE p.oid = ANY (ARRAY['bastide.add_seal_key()', 'bastide.seal_mac(bytea, bytea, text, text, text, text)', 'bastide.seal(text, name, interval)', 'bastide.open_seal(text)']::regprocedure[])) AS made, aclexplode(made.acl) a
+                      WHERE a.grantee <> made.owner LOOP
+            EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', opened.object, opened.grantee);
         END LOOP;
     END$bastide$;
     GRANT EXECUTE ON FUNCTION bastide.open_seal(text) TO PUBLIC;
@@ -256,7 +236,6 @@ mod tests {
     BEGIN ATOMIC
         SELECT pg_catalog.set_config('bastide.tenant', COALESCE((NULLIF(v, '')::integer)::text, ''), true);
     END;
-    DROP FUNCTION bastide.refuse_seal();
     DROP FUNCTION bastide.open_seal(text);
     DROP FUNCTION bastide.seal(text, name, interval);
     DROP FUNCTION bastide.seal_mac(bytea, bytea, text, text, text, text);

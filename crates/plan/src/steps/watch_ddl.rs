@@ -1,8 +1,8 @@
 //! An event trigger notes what is created, altered, granted or dropped in the schema, so that a running server's drift has a time and a login to
 //! it. It makes nobody's statement fail: what goes wrong while noting is left out.
 
-use bastide_catalog::Catalog;
-use bastide_sql::{Ident, Sql, sql};
+use bastide_catalog::{Catalog, EventTrigger, TriggerEnabled};
+use bastide_sql::{Ident, QualifiedName, Sql, sql};
 use serde::{Deserialize, Serialize};
 
 use super::context;
@@ -80,7 +80,7 @@ $body$",
             sql!("ALTER TABLE bastide.ddl OWNER TO {}", owner),
             sql!("ALTER FUNCTION bastide.note_ddl() OWNER TO {}", owner),
             sql!("ALTER FUNCTION bastide.ddl_since(bigint) OWNER TO {}", owner),
-            sql!("REVOKE ALL ON FUNCTION bastide.note_ddl(), bastide.ddl_since(bigint) FROM PUBLIC"),
+            context::nobody_elses(&["bastide.ddl"], &["bastide.note_ddl()", "bastide.ddl_since(bigint)"]),
             sql!("GRANT EXECUTE ON FUNCTION bastide.ddl_since(bigint) TO {}", self.app),
             sql!("CREATE EVENT TRIGGER {} ON ddl_command_end EXECUTE FUNCTION bastide.note_ddl()", changed),
             sql!("CREATE EVENT TRIGGER {} ON sql_drop EXECUTE FUNCTION bastide.note_ddl()", dropped),
@@ -99,8 +99,13 @@ $body$",
     }
 
     pub(super) fn apply(&self, catalog: &mut Catalog) {
-        catalog.event_triggers.extend(EVENT_TRIGGERS.map(Ident::constant));
-        catalog.event_triggers.sort();
+        let function = QualifiedName::new(Ident::constant("bastide"), Ident::constant("note_ddl"));
+        catalog.event_triggers.extend(EVENT_TRIGGERS.map(|name| EventTrigger {
+            name: Ident::constant(name),
+            function: function.clone(),
+            enabled: TriggerEnabled::Origin,
+        }));
+        catalog.event_triggers.sort_by(|one, other| one.name.cmp(&other.name));
     }
 }
 

@@ -40,7 +40,7 @@ enum Sight {
 }
 
 pub(super) async fn attempt(pool: &TenantPool, probes: &mut Vec<Probe>) -> Result<(), Error> {
-    let lease = pool.lease().await?;
+    let lease = pool.lease(None).await?;
     let ground = ground(&lease).await;
     let (canaries, tables) = match ground {
         Ok(ground) => ground,

@@ -26,7 +26,7 @@ impl Notes {
     /// The changes since the last call. The first only finds the place.
     pub(super) async fn news(&mut self, pool: &TenantPool) -> Result<Vec<Change>, Error> {
         let after = self.0.map_or_else(|| sql!("NULL"), |id| sql!("{}", Literal::text(id.to_string())));
-        let lease = pool.lease().await?;
+        let lease = pool.lease(None).await?;
         let answer = bound::ask(&lease, &sql!("SELECT * FROM bastide.ddl_since({}::bigint)", after)).await;
         let rows = match answer {
             Ok(rows) => rows,

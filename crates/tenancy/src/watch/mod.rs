@@ -118,7 +118,7 @@ impl Watch {
     }
 
     async fn read_posture(&self) -> Result<Posture, Error> {
-        let lease = self.pool.lease().await?;
+        let lease = self.pool.lease(None).await?;
         let posture = Posture::read(&lease).await?;
         lease.settle();
         Ok(posture)

@@ -55,7 +55,11 @@ fn an_event_trigger_is_planned_last_where_it_is_asked_for_and_missing() {
     let plan = planned(shop(), &config);
     assert_eq!(steps(&plan, Phase::Optimisation).lines().last(), Some("watch_ddl:bastide"));
     let mut there = shop().catalog();
-    there.event_triggers = vec![bastide_sql::Ident::constant("bastide_ddl")];
+    there.event_triggers = vec![bastide_catalog::EventTrigger {
+        name: bastide_sql::Ident::constant("bastide_ddl"),
+        function: "bastide.note_ddl".parse().unwrap(),
+        enabled: bastide_catalog::TriggerEnabled::Origin,
+    }];
     let again = crate::plan(&there, &survey(), &config).unwrap();
     assert_eq!(about(&again, "watch_ddl"), "");
 }
