@@ -4,7 +4,7 @@
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
 use bastide_connect::Target;
-use bastide_tenancy::{Error, Kind, PoolConfig, Query, SealKeys, TenantId, TenantPool, Unbound};
+use bastide_tenancy::{Error, Kind, PoolConfig, Query, SealKeys, TenantId, TenantPool, Unbound, Watch};
 use bastide_testkit::{Database, server};
 
 use crate::bastide::Bastide;
@@ -81,6 +81,10 @@ async fn whoever_holds_a_key_is_a_tenant_and_nobody_else_there_and_back() {
     let (one, two) = (orders(&serving, "1").await.unwrap(), orders(&serving, "2").await.unwrap());
     assert_eq!((one > 0, two > 0, one + two), (true, true, 102));
     assert!(matches!(orders(&serving, "x").await.unwrap_err(), Error::MalformedTenant));
+
+    // The watch is a client of the pool like any other.
+    let round = Watch::new(&serving).look().await;
+    assert!(!round.shut, "{round:?}");
 
     // What one tenant leaves in the session is gone before another has it, and stays while nobody else comes.
     serving.read(&TenantId::new("1").unwrap(), &LOCK, &[&7_i64]).await.unwrap();
