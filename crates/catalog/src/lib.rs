@@ -9,14 +9,18 @@
 
 mod as_pairs;
 mod aspects;
+mod builtins;
 mod diff;
 mod fingerprint;
+mod functions;
 mod model;
 #[cfg(feature = "read")]
 mod read;
 mod telling;
 
+pub use builtins::{LEAKPROOF_BUILTINS, WITHHELD};
 pub use fingerprint::{Change, ChangeKind, Fingerprint};
+pub use functions::{PathFault, search_path};
 pub use model::*;
 #[cfg(feature = "read")]
 pub use read::{ReadError, read};

@@ -6,6 +6,7 @@
 //! [`integrity`] looks in the same transaction for what is wrong with the rows before anything moves. [`discover`] does both,
 //! with less: no root, few rights, little time. [`roots`] surveys other tables as the tenant root.
 
+mod around;
 mod code;
 mod discover;
 mod error;

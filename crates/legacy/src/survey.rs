@@ -13,7 +13,8 @@ use bastide_sql::{QualifiedName, Sql};
 use tokio_postgres::Client;
 
 use crate::{
-    SurveyError, code, event_triggers, integrity, proposals, quarantine, reading::Reading, replication, rules,
+    SurveyError, around, code, event_triggers, integrity, proposals, quarantine, reading::Reading,
+    replication, rules,
 };
 
 /// Called with one line about what is being looked at.
@@ -76,6 +77,7 @@ pub(crate) async fn read(
     let mut survey = Survey { usage, ..Survey::default() };
     code::read(reading.transaction(), &mut survey).await?;
     replication::read(reading, catalog, &classification, &mut survey).await?;
+    survey.around = around::read(reading.transaction(), &config.app_role).await?;
     if root.new {
         // Everything there is belongs to the one tenant: nothing to infer, nothing can cross.
         for table in &script.tables {

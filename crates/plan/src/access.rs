@@ -13,6 +13,17 @@ pub(crate) fn public(acl: Option<&Acl>) -> bool {
     acl.into_iter().flatten().any(|item| item.grantee.is_none() && !item.privileges.is_empty())
 }
 
+/// What PUBLIC (`None`) and the application's login were granted.
+pub(crate) fn of_app<'a>(
+    lists: impl Iterator<Item = &'a Acl>,
+    app: &Ident,
+) -> BTreeSet<(Option<Ident>, String)> {
+    let items = lists.flatten().filter(|item| item.grantee.as_ref().is_none_or(|grantee| grantee == app));
+    items
+        .flat_map(|item| item.privileges.iter().map(|held| (item.grantee.clone(), held.kind.clone())))
+        .collect()
+}
+
 /// Whether `role` holds `privilege`: as a superuser, as the owner, or by a grant to it, to a role it inherits from, or to PUBLIC.
 pub(crate) fn holds(
     catalog: &Catalog,

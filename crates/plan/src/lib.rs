@@ -30,6 +30,7 @@ mod refusal;
 mod replication;
 mod script;
 mod settlement;
+mod standing;
 pub mod steps;
 mod survey;
 

@@ -1,13 +1,15 @@
 //! What in the schema stands in the way of a plan, looked for before any step is planned.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bastide_catalog::{Acl, AclItem, Catalog, Policy, Table, TableKind, TriggerEnabled, View};
+use bastide_catalog::{
+    Acl, AclItem, Catalog, FunctionKind, Policy, Table, TableKind, TriggerEnabled, Volatility,
+};
 use bastide_sql::{Ident, QualifiedName};
 
 use crate::{
     Class, Config, LinkSurvey, Refusal, Survey,
-    access::is_superuser,
+    access::{is_superuser, of_app},
     classify::Classification,
     inference::{How, SettledLink},
     phases::{KEEPER, MOVES, is_foreign_policy, is_ours, unreachable_views},
@@ -17,6 +19,17 @@ use crate::{
 const OLDEST: u32 = 150_000;
 /// What row security does not filter.
 const UNFILTERED: [&str; 4] = ["TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"];
+/// Parameters under which keys, privileges or the code that runs are no longer what they were.
+const UNCHECKED: [&str; 8] = [
+    "session_replication_role",
+    "allow_system_table_mods",
+    "dynamic_library_path",
+    "extension_control_path",
+    "ignore_checksum_failure",
+    "lo_compat_privileges",
+    "session_preload_libraries",
+    "zero_damaged_pages",
+];
 
 pub(crate) fn find(
     catalog: &Catalog,
@@ -28,6 +41,9 @@ pub(crate) fn find(
     }
     app_role(catalog, &config.app_role)?;
     open_beforehand(catalog, &config.app_role)?;
+    preset(catalog, &config.app_role)?;
+    schemas(catalog, &config.app_role)?;
+    pure_context_reader(catalog)?;
     for (name, classified) in &classification.tables {
         let Some(table) = catalog.table(name) else { continue };
         if classified.class == Class::Scoped {
@@ -36,12 +52,21 @@ pub(crate) fn find(
         if classified.class == Class::Shared && table.kind == TableKind::Foreign {
             return Err(Refusal::SharedForeignTable { table: name.clone() });
         }
-        open_to_public(table, classified.class)?;
+        open(table, classified.class, &config.app_role)?;
     }
-    for (name, why) in unreachable_views(catalog, classification, &config.app_role) {
-        let privileges = catalog.views.get(&name).map(open_view).unwrap_or_default();
-        if !privileges.is_empty() {
-            return Err(Refusal::OpenToPublic { object: name, why, privileges });
+    sequences(catalog, classification, &config.app_role)?;
+    let unreachable: BTreeMap<QualifiedName, String> =
+        unreachable_views(catalog, classification, &config.app_role).into_iter().collect();
+    for view in catalog.views.values() {
+        let lists = || view.acl.iter().chain(view.columns.iter().filter_map(|column| column.acl.as_ref()));
+        if let Some(why) = unreachable.get(&view.name) {
+            let why = why.clone();
+            refuse(of_app(lists(), &config.app_role), &view.name, why, &config.app_role)?;
+        } else if !view.rules.is_empty() {
+            let mut open = of_app(lists(), &config.app_role);
+            open.retain(|(_, kind)| ["INSERT", "UPDATE", "DELETE"].contains(&kind.as_str()));
+            let why = "its rules write with the rights of its owner".to_owned();
+            refuse(open, &view.name, why, &config.app_role)?;
         }
     }
     Ok(())
@@ -102,38 +127,146 @@ fn rules(classification: &Classification, table: &Table) -> Result<(), Refusal> 
     Ok(())
 }
 
-fn open_to_public(table: &Table, class: Class) -> Result<(), Refusal> {
+fn open(table: &Table, class: Class, app: &Ident) -> Result<(), Refusal> {
     let lists = table.acl.iter().chain(table.columns.iter().filter_map(|column| column.acl.as_ref()));
-    let mut privileges = of_public(lists);
+    let mut open = of_app(lists, app);
     let why = match class {
         Class::Scoped => {
-            privileges.retain(|kind| UNFILTERED.contains(&kind.as_str()));
+            open.retain(|(_, kind)| UNFILTERED.contains(&kind.as_str()));
             "row security does not filter all that can be done to it"
         }
         Class::Shared => {
-            privileges.retain(|kind| kind != "SELECT");
+            open.retain(|(_, kind)| kind != "SELECT");
             "it is shared, so the application may only read it"
         }
         Class::Closed => "it is closed to the application",
     };
-    if privileges.is_empty() {
-        return Ok(());
+    refuse(open, &table.name, why.to_owned(), app)?;
+    let passed_on = table.acl.iter().flatten().filter(|item| item.grantee.as_ref() == Some(app));
+    match passed_on.flat_map(|item| &item.privileges).find(|privilege| privilege.grantable) {
+        Some(_) if class == Class::Scoped => Err(Refusal::AppRole {
+            role: app.clone(),
+            why: format!("may grant {} to others (WITH GRANT OPTION)", table.name),
+        }),
+        _ => Ok(()),
     }
-    Err(Refusal::OpenToPublic { object: table.name.clone(), why: why.to_owned(), privileges })
 }
 
-fn open_view(view: &View) -> Vec<String> {
-    of_public(view.acl.iter().chain(view.columns.iter().filter_map(|column| column.acl.as_ref())))
+/// PUBLIC's first: with them taken away, the login's own are left.
+fn refuse(
+    open: BTreeSet<(Option<Ident>, String)>,
+    object: &QualifiedName,
+    why: String,
+    app: &Ident,
+) -> Result<(), Refusal> {
+    let of = |grantee: Option<&Ident>| -> Vec<String> {
+        let open = open.iter().filter(|(held_by, _)| held_by.as_ref() == grantee);
+        open.map(|(_, kind)| kind.clone()).collect()
+    };
+    let (public, own) = (of(None), of(Some(app)));
+    if !public.is_empty() {
+        return Err(Refusal::OpenToPublic { object: object.clone(), why, privileges: public });
+    }
+    if !own.is_empty() {
+        let (object, role) = (object.to_string(), app.clone());
+        return Err(Refusal::OpenToApp { object, why, privileges: own, role });
+    }
+    Ok(())
+}
+
+/// Whoever may set one makes the inserts of every tenant fail.
+fn sequences(catalog: &Catalog, classification: &Classification, app: &Ident) -> Result<(), Refusal> {
+    for (name, sequence) in &catalog.sequences {
+        let Some((table, _)) =
+            sequence.owned_by.as_ref().filter(|(table, _)| classification.is_scoped(table))
+        else {
+            continue;
+        };
+        let mut open = of_app(sequence.acl.iter(), app);
+        open.retain(|(_, kind)| kind == "UPDATE");
+        let why = format!(
+            "it numbers the rows of {table}, and whoever resets it makes every tenant's inserts fail"
+        );
+        refuse(open, name, why, app)?;
+    }
+    Ok(())
+}
+
+/// What PUBLIC has is what databases from before PostgreSQL 15 come with. What the login has, it was given.
+fn schemas(catalog: &Catalog, app: &Ident) -> Result<(), Refusal> {
+    let given = |acl: &Option<Acl>, object: String, why: &str| {
+        let open = of_app(acl.iter(), app);
+        let role = app.clone();
+        match open.contains(&(Some(role.clone()), "CREATE".to_owned())) {
+            true => Err(Refusal::OpenToApp {
+                object,
+                why: why.to_owned(),
+                privileges: vec!["CREATE".to_owned()],
+                role,
+            }),
+            false => Ok(()),
+        }
+    };
+    for (name, schema) in &catalog.schemas {
+        given(&schema.acl, format!("SCHEMA {name}"), "what is made there, others run and trust")?;
+    }
+    let server = &catalog.server;
+    given(&server.database_acl, format!("DATABASE {}", server.database), "a schema made there is one's own")
+}
+
+/// Settings that decide whose rows a connection sees, or whether policies and keys hold for it.
+fn preset(catalog: &Catalog, app: &Ident) -> Result<(), Refusal> {
+    const DECISIVE: [&str; 4] = ["bastide.tenant", "role", "session_replication_role", "row_security"];
+    let find = |settings: &[String]| {
+        let mut names = settings.iter().map(|setting| setting.split('=').next().unwrap_or_default());
+        names.find(|name| DECISIVE.contains(&name.to_ascii_lowercase().as_str())).map(str::to_owned)
+    };
+    let database = &catalog.server.database;
+    if let Some(setting) = find(&catalog.server.database_settings) {
+        let reset = format!("ALTER DATABASE {database} RESET {setting}");
+        return Err(Refusal::Preset { of: format!("the database {database}"), setting, reset });
+    }
+    match catalog.roles.get(app).and_then(|role| find(&role.settings)) {
+        Some(setting) => Err(Refusal::Preset {
+            of: format!("the application's login {app}"),
+            reset: format!("ALTER ROLE {app} RESET {setting}"),
+            setting,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// As verification looks for them: by the words of the context.
+fn pure_context_reader(catalog: &Catalog) -> Result<(), Refusal> {
+    let pure = catalog.functions.iter().find(|function| {
+        let source = function.source.to_lowercase();
+        let reads = source.contains("current_tenant") || source.contains("bastide.tenant");
+        function.volatility == Volatility::Immutable && reads && function.kind != FunctionKind::Aggregate
+    });
+    match pure {
+        Some(function) => {
+            let function = format!("{}({})", function.name, function.arguments);
+            Err(Refusal::PureContextReader { function })
+        }
+        None => Ok(()),
+    }
 }
 
 /// Grants that open what is not there yet, and a setting that opens everything.
 fn open_beforehand(catalog: &Catalog, app: &Ident) -> Result<(), Refusal> {
-    const UNCHECKED: &str = "session_replication_role";
-    if catalog.server.public_parameters.iter().any(|parameter| parameter == UNCHECKED) {
-        return Err(Refusal::ParameterOpenToPublic { parameter: UNCHECKED.to_owned() });
+    let opens = |parameter: &&String| UNCHECKED.contains(&parameter.as_str());
+    if let Some(parameter) = catalog.server.public_parameters.iter().find(opens) {
+        return Err(Refusal::ParameterOpenToPublic { parameter: parameter.clone() });
+    }
+    let to_app = |item: &&AclItem| item.grantee.as_ref().is_none_or(|grantee| grantee == app);
+    for default in catalog.default_privileges.iter().filter(|default| default.object == 'n') {
+        let creates = |item: &&AclItem| item.privileges.iter().any(|privilege| privilege.kind == "CREATE");
+        if let Some(item) = default.acl.iter().filter(to_app).find(creates) {
+            let (role, grantee) = (default.role.clone(), item.grantee.clone());
+            return Err(Refusal::SchemasOpenByDefault { role, grantee });
+        }
     }
     for default in catalog.default_privileges.iter().filter(|default| default.object == 'r') {
-        let to_app = |item: &&AclItem| item.grantee.as_ref().is_none_or(|grantee| grantee == app);
         let Some(item) = default.acl.iter().find(to_app) else { continue };
         return Err(Refusal::OpenByDefault {
             role: default.role.clone(),
@@ -143,13 +276,6 @@ fn open_beforehand(catalog: &Catalog, app: &Ident) -> Result<(), Refusal> {
         });
     }
     Ok(())
-}
-
-fn of_public<'a>(lists: impl Iterator<Item = &'a Acl>) -> Vec<String> {
-    let items = lists.flatten().filter(|item| item.grantee.is_none());
-    let kinds: BTreeSet<String> =
-        items.flat_map(|item| item.privileges.iter().map(|privilege| privilege.kind.clone())).collect();
-    kinds.into_iter().collect()
 }
 
 /// An application's login that is there already must be bound by row security, and own nothing.
@@ -164,6 +290,9 @@ fn app_role(catalog: &Catalog, name: &Ident) -> Result<(), Refusal> {
     }
     if role.create_role || role.replication {
         return refuse("has CREATEROLE or REPLICATION, by which it can get around row security".to_owned());
+    }
+    if role.create_db {
+        return refuse("has CREATEDB, by which it can copy a database it is let into".to_owned());
     }
     if !role.login {
         return refuse("cannot log in (NOLOGIN)".to_owned());
@@ -181,11 +310,14 @@ fn owned_by(catalog: &Catalog, role: &Ident) -> Option<String> {
     let tables = catalog.tables.values().map(|table| (&table.owner, &table.name));
     let views = catalog.views.values().map(|view| (&view.owner, &view.name));
     let functions = catalog.functions.iter().map(|function| (&function.owner, &function.name));
-    let objects = tables.chain(views).chain(functions).find(|(owner, _)| *owner == role);
+    let sequences = catalog.sequences.iter().map(|(name, sequence)| (&sequence.owner, name));
+    let objects = tables.chain(views).chain(functions).chain(sequences).find(|(owner, _)| *owner == role);
+    let database = &catalog.server;
     let schemas = || catalog.schemas.iter().find(|(_, schema)| schema.owner == *role);
     objects
         .map(|(_, name)| name.to_string())
         .or_else(|| schemas().map(|(name, _)| format!("the schema {name}")))
+        .or_else(|| (database.database_owner == *role).then(|| format!("the database {}", database.database)))
 }
 
 /// Links on which more than 1 % of a table's rows cross mean that the root is no boundary; but for rows that several

@@ -15,7 +15,7 @@ use crate::{
     phases::{Planning, needs_inference, plan_all},
     quarantine,
     refusal::thousands,
-    replication,
+    replication, standing,
 };
 
 /// What becomes of a group of unreachable rows.
@@ -47,6 +47,7 @@ pub fn plan(catalog: &Catalog, survey: &Survey, config: &Config) -> Result<Plan,
     questions.extend(code.questions);
     let replicated = replication::of(catalog, survey, config, &classification)?;
     questions.extend(replicated.questions);
+    questions.extend(standing::of(catalog, survey, config, &classification)?);
     let mut notes = notes::of(catalog, config, &classification);
     notes.extend(replicated.notes);
     notes.extend(code.notes);

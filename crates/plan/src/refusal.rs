@@ -77,6 +77,36 @@ pub enum Refusal {
     OpenToPublic { object: QualifiedName, why: String, privileges: Vec<String> },
 
     #[error(
+        "{object}: {why}, but the application's login {role} has {} on it; run REVOKE {} ON {object} FROM {role}",
+        .privileges.join(", "), .privileges.join(", ")
+    )]
+    OpenToApp { object: String, why: String, privileges: Vec<String>, role: Ident },
+
+    #[error(
+        "{object}: {} on it is given to {}, which PostgreSQL gives to nobody by itself; run REVOKE {} ON {}{object} FROM {} and \
+         grant to the roles that need it by name", .privileges, public_or(.grantee), .privileges,
+        if *.routine { "ROUTINE " } else { "" }, public_or(.grantee)
+    )]
+    Withheld { object: String, routine: bool, privileges: String, grantee: Option<Ident> },
+
+    #[error(
+        "{of} presets {setting}, and by it whose rows a connection sees, or whether policies and keys hold for it; run {reset}"
+    )]
+    Preset { of: String, setting: String, reset: String },
+
+    #[error(
+        "{} may create objects in schemas that {role} makes later; run ALTER DEFAULT PRIVILEGES FOR ROLE {role} REVOKE CREATE ON \
+         SCHEMAS FROM {}", public_or(.grantee), public_or(.grantee)
+    )]
+    SchemasOpenByDefault { role: Ident, grantee: Option<Ident> },
+
+    #[error(
+        "the function {function} is IMMUTABLE and reads a tenant context, so plans keep the answer of another tenant; run \
+         ALTER ROUTINE {function} STABLE"
+    )]
+    PureContextReader { function: String },
+
+    #[error(
         "each UPDATE of {table} fails, the shop's as well as ours, since it is published without what tells its rows apart ({said}); \
          run ALTER TABLE {table} REPLICA IDENTITY FULL, or take it out of the publication {}", listed(.publications)
     )]
@@ -98,8 +128,8 @@ pub enum Refusal {
     OpenByDefault { role: Ident, schema: Option<Ident>, grantee: Option<Ident>, privileges: Vec<String> },
 
     #[error(
-        "PUBLIC has SET on the parameter {parameter}, under which no foreign key and no trigger fires, and so would the \
-         application; run REVOKE SET ON PARAMETER {parameter} FROM PUBLIC and grant to the roles that need it by name"
+        "PUBLIC has SET on the parameter {parameter}, under which {}, and so would the application; run REVOKE SET ON PARAMETER \
+         {parameter} FROM PUBLIC and grant to the roles that need it by name", unchecked(.parameter)
     )]
     ParameterOpenToPublic { parameter: String },
 
@@ -286,6 +316,13 @@ fn sql_in_schema(schema: &Option<Ident>) -> String {
 
 fn public_or(grantee: &Option<Ident>) -> String {
     grantee.as_ref().map_or_else(|| "PUBLIC".to_owned(), ToString::to_string)
+}
+
+fn unchecked(parameter: &str) -> &'static str {
+    match parameter {
+        "session_replication_role" => "no foreign key and no trigger fires",
+        _ => "the server checks less, or runs other code",
+    }
 }
 
 fn mode(enabled: &TriggerEnabled) -> &'static str {

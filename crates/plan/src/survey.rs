@@ -42,6 +42,8 @@ pub struct Survey {
     /// Tables of whose rows the server lets nobody change one, and what it says: published without a replica identity.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unchangeable: Vec<(QualifiedName, String)>,
+    #[serde(default)]
+    pub around: Around,
     /// Why the root cannot take a quarantine row, as the server said it; `None` when it can.
     pub quarantine_refused: Option<String>,
 }
@@ -64,6 +66,39 @@ pub struct Evidence {
     /// For example `orders.customer_id → customers.merchant_id`.
     pub path: String,
     pub rows: u64,
+}
+
+/// What stands around the tables, as PUBLIC, or an application's login that is there already, gets at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Around {
+    /// Triggers of foreign keys that are switched off, by the table they are on.
+    pub keys_off: BTreeMap<QualifiedName, Vec<KeyOff>>,
+    /// Large objects with a grant.
+    pub large_objects: u64,
+    /// `lo_compat_privileges`: no grant is needed.
+    pub large_objects_open: bool,
+    pub foreign_servers: Vec<Ident>,
+    pub foreign_wrappers: Vec<Ident>,
+    /// What the server gives to nobody by itself.
+    pub withheld: Vec<Withheld>,
+    /// Functions of the server's own that were made LEAKPROOF, with their arguments.
+    pub leakproof_builtins: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyOff {
+    pub foreign_key: Ident,
+    pub trigger: Ident,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withheld {
+    /// As a statement names it.
+    pub object: String,
+    pub routine: bool,
+    pub privileges: String,
+    /// `None` is PUBLIC.
+    pub grantee: Option<Ident>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod around;
+mod asked;
 mod bastide;
 mod compatibility;
 mod crash;

@@ -1,9 +1,10 @@
 //! A SECURITY DEFINER function the application may call reads as its owner, and what it returns nobody filters.
 
+use bastide_catalog::search_path;
 use bastide_sql::sql;
 
 use super::{Check, Weakness};
-use crate::{Posture, Severity, posture::search_path};
+use crate::{Posture, Severity};
 
 pub(super) const CHECK: Check = Check {
     id: "BST-032",

@@ -1,11 +1,11 @@
 //! A SECURITY DEFINER function looks names up in its caller's schemas unless it says in which, and in `pg_temp` first unless
 //! it says last: whoever may create there has it run what he likes, as its owner.
 
-use bastide_catalog::Function;
+use bastide_catalog::{Function, PathFault};
 use bastide_sql::{Ident, join, sql};
 
 use super::{Check, Weakness};
-use crate::{Posture, Severity, posture::search_path};
+use crate::{Posture, Severity};
 
 pub(super) const CHECK: Check =
     Check { id: "BST-039", title: "a definer function resolves names anywhere", run };
@@ -31,7 +31,11 @@ fn run(posture: &Posture) -> Vec<Weakness> {
             let mend = sql!("ALTER ROUTINE {}({}) SET search_path = {}", name, arguments, join(path, ", "));
             Weakness::new(Severity::Warning, object, message, mend)
         };
-        found.push(weakness);
+        // Only what a trigger fires is asked about: EXECUTE on the others is taken away.
+        found.push(match function.returns_trigger {
+            true => weakness.unless_accepted(posture, &format!("definer:{}", function.name)),
+            false => weakness,
+        });
     }
     found
 }
@@ -48,14 +52,13 @@ fn runs_for_app(posture: &Posture, function: &Function) -> bool {
 }
 
 fn fault(posture: &Posture, function: &Function) -> Option<String> {
-    let Some(path) = search_path(&function.settings) else {
-        return Some("resolves names in whatever schemas its caller set".to_owned());
-    };
-    if path.last() != Some(&"pg_temp") {
-        return Some("looks into pg_temp first, where the caller makes tables of its own".to_owned());
-    }
-    let open = path.iter().find(|schema| **schema == "$user" || creates_in(posture, schema))?;
-    Some(format!("looks into `{open}`, where `{}` may create objects", posture.app))
+    Some(match function.path_fault(|schema| creates_in(posture, schema))? {
+        PathFault::Unset => "resolves names in whatever schemas its caller set".to_owned(),
+        PathFault::TempFirst => "looks into pg_temp first, where the caller makes tables of its own".to_owned(),
+        PathFault::Open(schema) => {
+            format!("looks into `{schema}`, where `{}` may create objects", posture.app)
+        }
+    })
 }
 
 fn creates_in(posture: &Posture, schema: &str) -> bool {

@@ -19,7 +19,12 @@ fn run(posture: &Posture) -> Vec<Weakness> {
             None => format!("Bastide's trigger `{}` is off", off.name),
         };
         let mend = sql!("ALTER TABLE {} ENABLE TRIGGER {}", off.table, off.name);
-        Weakness::new(Severity::Warning, &off.table, message, mend)
+        let weakness = Weakness::new(Severity::Warning, &off.table, message, mend);
+        // Bastide's own triggers nobody was asked about.
+        match off.foreign_key {
+            Some(_) => weakness.unless_accepted(posture, &format!("enforcement:{}", off.table)),
+            None => weakness,
+        }
     })
     .collect()
 }

@@ -34,7 +34,9 @@ fn run(posture: &Posture) -> Vec<Weakness> {
                     sql!("REVOKE USAGE ON FOREIGN SERVER {} FROM {}", foreign.name, from),
                 )
             };
+            let kind = if foreign.wrapper { "wrapper" } else { "server" };
             Weakness::new(severity, &foreign.name, message, mend)
+                .unless_accepted(posture, &format!("{kind}:{}", foreign.name))
         })
         .collect()
 }

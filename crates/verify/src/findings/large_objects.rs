@@ -13,7 +13,9 @@ fn run(posture: &Posture) -> Vec<Weakness> {
         let message = format!("`{}` has {} on it, and no policy filters it", posture.app, large.privileges);
         let oid = Sql::trusted(large.oid.to_string());
         let mend = sql!("REVOKE ALL ON LARGE OBJECT {} FROM {}", oid, posture.grantees(None));
-        found.push(Weakness::new(Severity::Warning, format!("large object {}", large.oid), message, mend));
+        let weakness =
+            Weakness::new(Severity::Warning, format!("large object {}", large.oid), message, mend);
+        found.push(weakness.unless_accepted(posture, "large_objects"));
     }
     let preset = posture.presets.iter().find(|preset| preset.setting.starts_with("lo_compat_privileges="));
     if posture.around.lo_compat || preset.is_some_and(|preset| !preset.setting.ends_with("=off")) {
@@ -28,7 +30,8 @@ fn run(posture: &Posture) -> Vec<Weakness> {
             None => sql!("ALTER SYSTEM RESET {}; SELECT pg_catalog.pg_reload_conf()", parameter),
         };
         let message = "is on: every login reads and writes every large object";
-        found.push(Weakness::new(Severity::Critical, "lo_compat_privileges", message, mend));
+        let weakness = Weakness::new(Severity::Critical, "lo_compat_privileges", message, mend);
+        found.push(weakness.unless_accepted(posture, "large_objects:all"));
     }
     found
 }

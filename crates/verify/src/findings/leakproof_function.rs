@@ -17,13 +17,15 @@ fn run(posture: &Posture) -> Vec<Weakness> {
         let message = "was declared LEAKPROOF, which PostgreSQL does not say of it: its errors and notices may tell of rows behind the policy";
         let mend = sql!("ALTER FUNCTION {} NOT LEAKPROOF", Sql::trusted(signature.clone()));
         Weakness::new(Severity::Warning, signature, message, mend)
+            .unless_accepted(posture, &format!("leakproof:{signature}"))
     });
     claims
         .map(|function| {
             let object = format!("{}({})", function.name, function.arguments);
             let message = "is LEAKPROOF, so it may see other tenants' rows before the policy filters them";
             let mend = sql!("ALTER ROUTINE {}({}) NOT LEAKPROOF", function.name, function.arguments);
-            Weakness::new(Severity::Warning, object, message, mend)
+            let question = format!("leakproof:{object}");
+            Weakness::new(Severity::Warning, object, message, mend).unless_accepted(posture, &question)
         })
         .chain(builtins)
         .collect()

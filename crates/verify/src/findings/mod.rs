@@ -135,6 +135,15 @@ impl Weakness {
         self
     }
 
+    /// What the operator accepted in the plan is still said, and no longer counts.
+    fn unless_accepted(mut self, posture: &Posture, question: &str) -> Self {
+        if let Some(accepted) = posture.accepted_by(question) {
+            self.severity = Severity::Info;
+            self.message.push_str(&accepted);
+        }
+        self
+    }
+
     fn named(self, id: &str) -> Finding {
         Finding {
             id: id.to_owned(),
@@ -168,8 +177,10 @@ fn found(check: &Check, spoil: impl FnOnce(&mut Posture)) -> Vec<Weakness> {
 mod tests {
     use std::{collections::BTreeSet, path::Path};
 
+    use bastide_catalog::{Function, Role, Trigger, TriggerEnabled};
+
     use super::*;
-    use crate::posture::fixture;
+    use crate::posture::{Foreign, LargeObject, TriggerOff, fixture};
 
     #[test]
     fn ids_are_unique_in_order_and_well_formed() {
@@ -193,6 +204,77 @@ mod tests {
                 check.id
             );
         }
+    }
+
+    /// What a plan asks about, and last what it does not.
+    fn standing(posture: &mut Posture) {
+        let fires = |name: &str| Trigger {
+            name: fixture::ident(name),
+            function: fixture::public(name),
+            on_insert: true,
+            on_update: false,
+            on_delete: false,
+            on_truncate: false,
+            before: false,
+            for_each_row: true,
+            enabled: TriggerEnabled::Origin,
+            definition: Sql::trusted("CREATE TRIGGER"),
+        };
+        fixture::spoil(posture, "orders").triggers = vec![fires("tell"), fires("audit")];
+        let owner = fixture::ident("postgres");
+        posture.catalog.roles.insert(owner.clone(), Role { superuser: true, ..fixture::role() });
+        let function = |name: &str| Function {
+            owner: owner.clone(),
+            arguments: Sql::trusted(""),
+            returns_trigger: true,
+            ..fixture::function(name)
+        };
+        posture.catalog.functions = vec![
+            Function { source: "PERFORM pg_notify('a', NEW.id)".to_owned(), ..function("tell") },
+            Function { security_definer: true, ..function("audit") },
+            Function { leakproof: true, returns_trigger: false, ..function("same") },
+        ];
+        let around = &mut posture.around;
+        around.large_objects.push(LargeObject { oid: 4711, privileges: "SELECT".to_owned() });
+        around.lo_compat = true;
+        let foreign = |name, wrapper| Foreign { name: fixture::ident(name), wrapper, mapped: false };
+        around.foreign = vec![foreign("away", false), foreign("far", true)];
+        let off = |name, foreign_key: Option<&str>| TriggerOff {
+            table: fixture::public("orders"),
+            name: fixture::ident(name),
+            foreign_key: foreign_key.map(fixture::ident),
+        };
+        around.triggers_off = vec![off("RI_1", Some("orders_merchant_fkey")), off("~bastide_tenant", None)];
+    }
+
+    #[test]
+    fn what_the_operator_accepted_in_the_plan_is_said_and_no_longer_counts() {
+        let open = |posture: &Posture| -> Vec<String> {
+            let open = all(posture).into_iter().filter(|found| found.severity > Severity::Info);
+            open.map(|found| format!("{} {}", found.id, found.object)).collect()
+        };
+        let mut posture = fixture::sound();
+        standing(&mut posture);
+        assert_eq!(open(&posture).len(), 10, "{:?}", open(&posture));
+        let questions = [
+            "notify:public.tell",
+            "definer:public.audit",
+            "leakproof:public.same()",
+            "large_objects",
+            "large_objects:all",
+            "server:away",
+            "wrapper:far",
+            "enforcement:public.orders",
+        ];
+        fixture::accept(&mut posture, &questions);
+        // Bastide's own trigger nobody was asked about.
+        assert_eq!(open(&posture), ["BST-024 public.orders"]);
+        for question in questions {
+            let said = format!("the operator accepted that (`{question}` = ");
+            assert!(all(&posture).iter().any(|found| found.message.contains(&said)), "{question}");
+        }
+        fixture::accept(&mut posture, &["notify:public.other", "definer:public.tell", "server:far"]);
+        assert_eq!(open(&posture).len(), 10, "one answer accepts nothing else");
     }
 
     #[test]

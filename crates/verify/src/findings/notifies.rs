@@ -10,16 +10,15 @@ fn run(posture: &Posture) -> Vec<Weakness> {
     let mut found = Vec::new();
     for (table, _) in posture.scoped_tables() {
         for trigger in &table.triggers {
-            let function =
-                posture.catalog.functions.iter().find(|function| function.name == trigger.function);
-            // Its body is text to the server, too; naming NOTIFY is as near as one gets.
-            if !function.is_some_and(|function| function.source.to_lowercase().contains("notify")) {
+            let mut functions = posture.catalog.functions.iter();
+            if !functions.any(|f| f.name == trigger.function && f.returns_trigger && f.notifies()) {
                 continue;
             }
             let message =
                 format!("its trigger `{}` runs {}, which uses NOTIFY", trigger.name, trigger.function);
             let mend = "Send nothing but a key that tells nothing and let the listener read the row under its own tenant, or drop the trigger.";
-            found.push(Weakness::advised(Severity::Warning, &table.name, message, mend));
+            let weakness = Weakness::advised(Severity::Warning, &table.name, message, mend);
+            found.push(weakness.unless_accepted(posture, &format!("notify:{}", trigger.function)));
         }
     }
     found
@@ -35,6 +34,7 @@ mod tests {
 
     fn trigger(posture: &mut Posture, source: &str) {
         posture.catalog.functions[0].source = source.to_owned();
+        posture.catalog.functions[0].returns_trigger = true;
         fixture::spoil(posture, "orders").triggers.push(Trigger {
             name: fixture::ident("told"),
             function: fixture::public("slugify"),

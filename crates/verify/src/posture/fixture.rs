@@ -109,9 +109,9 @@ pub(crate) fn index(name: &str, columns: &[Option<&str>], exclusion: bool) -> In
     }
 }
 
-/// As if the newest run's plan had these questions answered `keep`.
+/// As if the newest run's plan accepted what these questions ask about.
 pub(crate) fn accept(posture: &mut Posture, questions: &[&str]) {
-    let questions = questions.iter().map(|&question| question.to_owned()).collect();
+    let questions = questions.iter().map(|&question| (question.to_owned(), "keep".to_owned())).collect();
     posture.accepted = Some(Accepted { run: "a-run".to_owned(), questions });
 }
 

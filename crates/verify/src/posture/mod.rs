@@ -35,7 +35,7 @@ pub(crate) struct Posture {
     pub(crate) scoped: BTreeMap<QualifiedName, Scoped>,
     /// What the newest run decided, where it says so. Without it any unscoped table passes for shared.
     pub(crate) classes: Option<BTreeMap<QualifiedName, String>>,
-    /// What the operator accepted in the newest run's plan (ids of its questions answered `keep`), and that run.
+    /// What the operator accepted in the newest run's plan, and that run.
     pub(crate) accepted: Option<Accepted>,
     /// Relations outside `bastide` that one of `roles` has a privilege on, in a schema it may use.
     pub(crate) reach: BTreeMap<QualifiedName, Reach>,
@@ -85,17 +85,40 @@ pub(crate) struct Scoped {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
     pub(crate) run: String,
-    pub(crate) questions: BTreeSet<String>,
+    /// Ids of the plan's questions, and the answers that accept what they ask about.
+    pub(crate) questions: BTreeMap<String, String>,
+}
+
+impl Accepted {
+    /// The questions about what verification would fail for, and what accepts it.
+    const ANSWERS: [(&str, &str); 8] = [
+        ("key:", "keep"),
+        ("notify:", "accept"),
+        ("definer:", "accept"),
+        ("leakproof:", "accept"),
+        ("enforcement:", "accept"),
+        ("large_objects", "accept"),
+        ("server:", "accept"),
+        ("wrapper:", "accept"),
+    ];
+
+    fn accepts(question: &str, answer: &str) -> bool {
+        Self::ANSWERS.iter().any(|(prefix, accepting)| question.starts_with(prefix) && answer == *accepting)
+    }
 }
 
 impl Posture {
-    /// Who accepted a key of `table`, where somebody did: what a message ends with.
+    /// Who accepted a key of `table`, where somebody did.
     pub(crate) fn acceptance(&self, table: &QualifiedName, key: &Ident) -> Option<String> {
+        self.accepted_by(&format!("key:{table}.{key}"))
+    }
+
+    /// Who accepted what `question` asks about, where somebody did: what a message ends with.
+    pub(crate) fn accepted_by(&self, question: &str) -> Option<String> {
         let accepted = self.accepted.as_ref()?;
-        let question = format!("key:{table}.{key}");
+        let answer = accepted.questions.get(question)?;
         let run = &accepted.run;
-        let said = format!("; the operator accepted that (`{question}` = `keep` in the plan of run {run})");
-        accepted.questions.contains(&question).then_some(said)
+        Some(format!("; the operator accepted that (`{question}` = `{answer}` in the plan of run {run})"))
     }
 
     pub(crate) fn database(&self) -> bastide_record::DatabaseId {
@@ -214,17 +237,6 @@ impl Posture {
             .zip(&link.referenced_columns)
             .any(|(from, to)| *from == child.tenant_column && *to == parent.tenant_column)
     }
-}
-
-/// The schemas that `SET search_path = …` of a function names; `None` where it has no such clause.
-pub(crate) fn search_path(settings: &[String]) -> Option<Vec<&str>> {
-    let path = settings.iter().find_map(|setting| setting.strip_prefix("search_path="))?;
-    Some(
-        path.split(',')
-            .map(|schema| schema.trim().trim_matches('"'))
-            .filter(|schema| !schema.is_empty())
-            .collect(),
-    )
 }
 
 /// The policy that ought to be there, for a message that can be pasted.

@@ -214,17 +214,19 @@ async fn newest_run(transaction: &Transaction<'_>) -> Result<NewestRun, VerifyEr
         .iter()
         .filter_map(|row| Some((row.get::<_, &str>(0).parse().ok()?, row.get::<_, Option<String>>(1)?)))
         .collect();
-    let kept = transaction
+    let answers = transaction
         .query(
-            "SELECT answered.key
+            "SELECT answered.key, answered.value
              FROM bastide.run, jsonb_each_text(CASE jsonb_typeof(plan #> '{config,answers}')
                                                WHEN 'object' THEN plan #> '{config,answers}' ELSE '{}' END) AS answered
-             WHERE id::text = $1 AND answered.key LIKE 'key:%' AND answered.value = 'keep'",
+             WHERE id::text = $1",
             &[&id],
         )
         .await
         .map_err(reading())?;
-    let questions: BTreeSet<String> = kept.iter().map(|row| row.get(0)).collect();
+    let answers = answers.iter().map(|row| (row.get::<_, String>(0), row.get::<_, String>(1)));
+    let questions: BTreeMap<String, String> =
+        answers.filter(|(question, answer)| Accepted::accepts(question, answer)).collect();
     Ok(NewestRun {
         pending_cutover,
         classes: (!classes.is_empty()).then_some(classes),

@@ -147,37 +147,6 @@ const PARAMETERS: &str = "
     WHERE a.grantee = 0 OR r.rolname = ANY($1)
     ORDER BY 1, 2, 3";
 
-// What initdb or CREATE EXTENSION withheld is in pg_init_privs; an ACL that differs since has more. The server's own
-// predefined roles are looked at by themselves, so only what the other roles were given counts.
-const WITHHELD: &str = "
-    WITH app AS (SELECT oid FROM pg_roles WHERE rolname = ANY($1) AND rolname !~ '^pg_' UNION ALL SELECT 0),
-    given AS (
-        SELECT 'pg_proc'::regclass AS class, p.oid, 0 AS part, a.privilege_type AS privilege
-        FROM pg_proc p CROSS JOIN LATERAL aclexplode(p.proacl) a
-        WHERE p.pronamespace = 'pg_catalog'::regnamespace AND a.grantee IN (SELECT oid FROM app)
-        UNION ALL
-        SELECT 'pg_class'::regclass, c.oid, 0, a.privilege_type
-        FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
-        WHERE c.relnamespace = 'pg_catalog'::regnamespace AND a.grantee IN (SELECT oid FROM app)
-        UNION ALL
-        SELECT 'pg_class'::regclass, c.oid, t.attnum, a.privilege_type
-        FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid CROSS JOIN LATERAL aclexplode(t.attacl) a
-        WHERE c.relnamespace = 'pg_catalog'::regnamespace AND a.grantee IN (SELECT oid FROM app)
-    )
-    SELECT CASE WHEN g.class = 'pg_proc'::regclass
-                THEN (SELECT format('pg_catalog.%I(%s)', p.proname, pg_get_function_identity_arguments(p.oid))
-                      FROM pg_proc p WHERE p.oid = g.oid)
-                ELSE (SELECT format('pg_catalog.%I', c.relname) FROM pg_class c WHERE c.oid = g.oid) END,
-           g.class = 'pg_proc'::regclass,
-           string_agg(DISTINCT g.privilege, ', ' ORDER BY g.privilege)
-    FROM given g
-    WHERE EXISTS (SELECT FROM pg_init_privs i WHERE i.classoid = g.class AND i.objoid = g.oid)
-      AND NOT EXISTS (
-        SELECT FROM pg_init_privs i CROSS JOIN LATERAL aclexplode(i.initprivs) a
-        WHERE i.classoid = g.class AND i.objoid = g.oid AND i.objsubid = g.part
-          AND a.grantee = 0 AND a.privilege_type = g.privilege)
-    GROUP BY g.class, g.oid ORDER BY 1 LIMIT 50";
-
 const SECRET_READS: &str = "
     SELECT n.nspname::text, c.relname::text, format('pg_catalog.%I', k.relname)
     FROM pg_rewrite r
@@ -189,20 +158,6 @@ const SECRET_READS: &str = "
       AND NOT EXISTS (SELECT FROM pg_init_privs i CROSS JOIN LATERAL aclexplode(i.initprivs) a
                       WHERE i.classoid = 'pg_class'::regclass AND i.objoid = k.oid AND a.grantee = 0)
     ORDER BY 1, 2, 3";
-
-// Those that no version from 15 to 18 calls leakproof, and that people do, to get an index under row security.
-const LEAKPROOF_BUILTINS: &str = "
-    SELECT format('pg_catalog.%I(%s)', proname, pg_get_function_identity_arguments(oid))
-    FROM pg_proc
-    WHERE pronamespace = 'pg_catalog'::regnamespace AND proleakproof AND prokind = 'f' AND proname = ANY(ARRAY[
-        'textlike', 'textnlike', 'texticlike', 'texticnlike', 'bpcharlike', 'bpcharnlike', 'bpchariclike', 'namelike',
-        'textregexeq', 'textregexne', 'texticregexeq', 'texticregexne', 'lower', 'upper', 'substring',
-        'numeric_eq', 'numeric_ne', 'numeric_lt', 'numeric_le', 'numeric_gt', 'numeric_ge', 'numeric_cmp',
-        'jsonb_contains', 'jsonb_contained', 'jsonb_exists', 'jsonb_object_field_text', 'jsonb_path_exists_opr',
-        'jsonb_path_match_opr', 'arraycontains', 'arraycontained', 'arrayoverlap', 'array_eq', 'enum_eq', 'enum_ne',
-        'range_contains', 'range_contains_elem', 'range_overlaps', 'ts_match_vq', 'ts_match_qv', 'ts_match_tt',
-        'to_tsvector', 'to_tsquery', 'plainto_tsquery', 'websearch_to_tsquery', 'int4div', 'int8div', 'text_int4'])
-    ORDER BY 1";
 
 const KEPT_DEFAULTS: &str = "
     SELECT pg_get_userbyid(d.defaclrole)::text, r.rolname::text,
@@ -247,13 +202,13 @@ pub(super) async fn read(
         let grantee = row.get::<_, Option<String>>(2).map(Ident::new).transpose()?;
         found.parameters.push(ParameterGrant { parameter: row.get(0), privilege: row.get(1), grantee });
     }
-    for row in all("privileges on the server's own objects", WITHHELD, &[&roles]).await? {
+    for row in all("privileges on the server's own objects", bastide_catalog::WITHHELD, &[&roles]).await? {
         found.withheld.push(Withheld { object: row.get(0), routine: row.get(1), privileges: row.get(2) });
     }
     for row in all("what views read of the server's own", SECRET_READS, &[]).await? {
         found.secret_reads.entry(qualified(&row)?).or_default().push(row.get(2));
     }
-    for row in all("leakproof functions", LEAKPROOF_BUILTINS, &[]).await? {
+    for row in all("leakproof functions", bastide_catalog::LEAKPROOF_BUILTINS, &[]).await? {
         found.leakproof_builtins.push(row.get(0));
     }
     for row in all("default privileges in `bastide`", KEPT_DEFAULTS, &[&roles]).await? {
