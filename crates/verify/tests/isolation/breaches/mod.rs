@@ -1,7 +1,7 @@
 //! Mutation score: a catalogue of ways to break a good database, a few lines of SQL each. Every one must be caught, by the
 //! finding that names the object; where that finding prints SQL, running it must mend the database.
 //!
-//! `cargo nextest run -p bastide-verify breaches --success-output final` prints the score of each theme.
+//! `cargo nextest run -p bastide-verify breaches` prints the score of each theme.
 
 mod context;
 mod functions;
