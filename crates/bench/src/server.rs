@@ -90,8 +90,12 @@ impl Bench {
 
     /// The roles of runs whose databases are gone.
     pub(crate) async fn drop_roles(&self) -> anyhow::Result<()> {
+        // A run that was not cut over lent it a parameter, which is the whole cluster's.
+        let lent = sql!(
+            "DO $$ BEGIN IF to_regrole('bastide_owner') IS NOT NULL THEN DROP OWNED BY bastide_owner; END IF; END $$"
+        );
         let (app, owner) = (Ident::constant("bastide_app"), Ident::constant("bastide_owner"));
-        self.one_by_one(&[sql!("DROP ROLE IF EXISTS {}, {}", app, owner)]).await
+        self.one_by_one(&[lent, sql!("DROP ROLE IF EXISTS {}, {}", app, owner)]).await
     }
 
     /// DROP and CREATE DATABASE refuse to run in a transaction.
