@@ -2,7 +2,7 @@
 //! and the server's own functions, where PUBLIC or the application's login gets at them.
 
 use bastide_catalog::{LEAKPROOF_BUILTINS, WITHHELD};
-use bastide_plan::{Around, KeyOff, Withheld};
+use bastide_plan::{Around, KeyOff, ParameterGrant, Withheld};
 use bastide_sql::{Ident, QualifiedName};
 use tokio_postgres::{Row, Transaction, types::ToSql};
 
@@ -35,6 +35,12 @@ const FOREIGN: &str = "
     WHERE EXISTS (SELECT FROM aclexplode(w.fdwacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
                   WHERE a.privilege_type = 'USAGE' AND (a.grantee = 0 OR r.rolname = $1))
     ORDER BY 1";
+
+const PARAMETERS: &str = "
+    SELECT p.parname, a.privilege_type, r.rolname::text
+    FROM pg_parameter_acl p CROSS JOIN LATERAL aclexplode(p.paracl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+    WHERE a.grantee = 0 OR r.rolname = $1
+    ORDER BY 1, 2, 3";
 
 pub(crate) async fn read(transaction: &Transaction<'_>, app: &Ident) -> Result<Around, SurveyError> {
     let all = async |query: &str, parameters: &[&(dyn ToSql + Sync)]| {
@@ -69,6 +75,15 @@ pub(crate) async fn read(transaction: &Transaction<'_>, app: &Ident) -> Result<A
                 });
             }
         }
+    }
+    for row in all(PARAMETERS, &[&app.as_str()]).await? {
+        let text = |at: usize| row.try_get(at).map_err(SurveyError::during(WHAT));
+        let grantee: Option<String> = row.try_get(2).map_err(SurveyError::during(WHAT))?;
+        around.parameters.push(ParameterGrant {
+            parameter: text(0)?,
+            privilege: text(1)?,
+            grantee: grantee.and_then(|role| Ident::new(role).ok()),
+        });
     }
     for row in all(LEAKPROOF_BUILTINS, &[]).await? {
         around.leakproof_builtins.push(row.try_get(0).map_err(SurveyError::during(WHAT))?);

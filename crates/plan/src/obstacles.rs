@@ -20,7 +20,7 @@ const OLDEST: u32 = 150_000;
 /// What row security does not filter.
 const UNFILTERED: [&str; 4] = ["TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"];
 /// Parameters under which keys, privileges or the code that runs are no longer what they were.
-const UNCHECKED: [&str; 8] = [
+pub(crate) const UNCHECKED: [&str; 8] = [
     "session_replication_role",
     "allow_system_table_mods",
     "dynamic_library_path",
@@ -44,6 +44,7 @@ pub(crate) fn find(
     preset(catalog, &config.app_role)?;
     schemas(catalog, &config.app_role)?;
     pure_context_reader(catalog)?;
+    definers(catalog, &config.app_role)?;
     for (name, classified) in &classification.tables {
         let Some(table) = catalog.table(name) else { continue };
         if classified.class == Class::Scoped {
@@ -231,6 +232,23 @@ fn preset(catalog: &Catalog, app: &Ident) -> Result<(), Refusal> {
             of: format!("the application's login {app}"),
             reset: format!("ALTER ROLE {app} RESET {setting}"),
             setting,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What PUBLIC may run is taken from it by a step. What the login may run by name, somebody meant.
+fn definers(catalog: &Catalog, app: &Ident) -> Result<(), Refusal> {
+    let mut definers = catalog.functions.iter().filter(|function| {
+        function.security_definer && !function.returns_trigger && function.extension.is_none()
+    });
+    let named = (Some(app.clone()), "EXECUTE".to_owned());
+    match definers.find(|function| of_app(function.acl.iter(), app).contains(&named)) {
+        Some(function) => Err(Refusal::OpenToApp {
+            object: format!("ROUTINE {}({})", function.name, function.arguments),
+            why: format!("it is SECURITY DEFINER and reads as {}, whoever calls it", function.owner),
+            privileges: vec!["EXECUTE".to_owned()],
+            role: app.clone(),
         }),
         None => Ok(()),
     }

@@ -134,6 +134,12 @@ pub enum Refusal {
     ParameterOpenToPublic { parameter: String },
 
     #[error(
+        "{} has {privilege} on the parameter {parameter}, which is for superusers to set; run REVOKE {privilege} ON PARAMETER \
+         {parameter} FROM {}", public_or(.grantee), public_or(.grantee)
+    )]
+    ParameterGranted { parameter: String, privilege: String, grantee: Option<Ident> },
+
+    #[error(
         "{table} is a foreign table, which no policy filters, so it cannot be shared with the application; answer `closed` \
          to class:{table}, or leave it out with --exclude-table {table}"
     )]

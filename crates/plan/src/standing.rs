@@ -8,9 +8,10 @@ use bastide_catalog::{Catalog, Function, PathFault, Trigger};
 use bastide_sql::{Ident, QualifiedName};
 
 use crate::{
-    Class, Config, Question, Refusal, Survey,
+    Class, Config, ParameterGrant, Question, Refusal, Survey,
     access::{is_unfiltered, of_app},
     classify::{Classification, answer},
+    obstacles::UNCHECKED,
     phases::unreachable_views,
 };
 
@@ -170,6 +171,14 @@ fn around(survey: &Survey, classification: &Classification, asked: &mut Asked<'_
             privileges: withheld.privileges.clone(),
             grantee: withheld.grantee.clone(),
         });
+    }
+    // What PUBLIC may SET the catalog has.
+    let opens = |grant: &&ParameterGrant| {
+        grant.privilege != "SET" || (grant.grantee.is_some() && UNCHECKED.contains(&grant.parameter.as_str()))
+    };
+    if let Some(grant) = around.parameters.iter().find(opens) {
+        let ParameterGrant { parameter, privilege, grantee } = grant.clone();
+        return Err(Refusal::ParameterGranted { parameter, privilege, grantee });
     }
     for (table, off) in around.keys_off.iter().filter(|(table, _)| classification.is_scoped(table)) {
         let keys: BTreeSet<String> = off.iter().map(|off| off.foreign_key.to_string()).collect();

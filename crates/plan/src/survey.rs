@@ -81,6 +81,8 @@ pub struct Around {
     pub foreign_wrappers: Vec<Ident>,
     /// What the server gives to nobody by itself.
     pub withheld: Vec<Withheld>,
+    /// Privileges on parameters that only superusers may set.
+    pub parameters: Vec<ParameterGrant>,
     /// Functions of the server's own that were made LEAKPROOF, with their arguments.
     pub leakproof_builtins: Vec<String>,
 }
@@ -89,6 +91,15 @@ pub struct Around {
 pub struct KeyOff {
     pub foreign_key: Ident,
     pub trigger: Ident,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParameterGrant {
+    pub parameter: String,
+    /// `SET` or `ALTER SYSTEM`.
+    pub privilege: String,
+    /// `None` is PUBLIC.
+    pub grantee: Option<Ident>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -23,15 +23,17 @@ const STANDING: &str = "GRANT CREATE ON SCHEMA public TO PUBLIC;
     CREATE VIEW seen AS SELECT * FROM sale; CREATE TRIGGER bound INSTEAD OF INSERT ON seen FOR EACH ROW EXECUTE FUNCTION bound();
     CREATE FUNCTION same(text) RETURNS text LANGUAGE sql IMMUTABLE LEAKPROOF AS 'SELECT $1';
     ALTER FUNCTION pg_catalog.textlike(text, text) LEAKPROOF;
+    ALTER TABLE sale DROP CONSTRAINT sale_shop_id_fkey, ADD CONSTRAINT of_shop FOREIGN KEY (shop_id) REFERENCES shop NOT VALID;
     ALTER TABLE sale DISABLE TRIGGER ALL; ALTER TABLE sale ENABLE TRIGGER USER;
     SELECT lo_create(4711); GRANT SELECT ON LARGE OBJECT 4711 TO PUBLIC; ALTER DATABASE standing SET lo_compat_privileges = on;
     CREATE FOREIGN DATA WRAPPER far; CREATE SERVER away FOREIGN DATA WRAPPER far;
     GRANT USAGE ON FOREIGN SERVER away TO PUBLIC; GRANT USAGE ON FOREIGN DATA WRAPPER far TO PUBLIC";
 
-const ASKED: [&str; 10] = [
+const ASKED: [&str; 11] = [
     "definer:public.audit",
     "definer:public.bound",
     "enforcement:public.sale",
+    "key:public.sale.of_shop",
     "large_objects",
     "large_objects:all",
     "leakproof:pg_catalog.textlike(text, text)",
@@ -61,10 +63,11 @@ async fn what_would_fail_the_run_at_its_end_is_asked_before_it() {
     let path = bastide.path().join("plan.toml");
     let migrate = ["rls", "migrate", "--yes", "--plan", path.to_str().unwrap()];
     let refused = bastide.run(&migrate).expect(2);
-    assert!(refused.stderr.contains("10 open questions"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("11 open questions"), "{}", refused.stderr);
     assert_eq!(db.schema_dump().await, dump, "nothing changed");
 
-    let answers: String = ASKED.iter().map(|id| format!("\"{id}\" = \"accept\"\n")).collect();
+    let answer = |id: &str| if id.starts_with("key:") { "keep" } else { "accept" };
+    let answers: String = ASKED.iter().map(|id| format!("\"{id}\" = \"{}\"\n", answer(id))).collect();
     let settings = bastide.path().join("bastide.toml");
     std::fs::write(&settings, format!("[answers]\n{answers}")).unwrap();
     plan(&bastide, &["--config", settings.to_str().unwrap()]).expect(0);
@@ -72,7 +75,7 @@ async fn what_would_fail_the_run_at_its_end_is_asked_before_it() {
     bastide.run(&["rls", "cutover", "--yes"]).expect(0);
     let verdict = bastide.run(&["rls", "validate"]).expect(0);
     for id in ASKED {
-        let said = format!("the operator accepted that (`{id}` = `accept`");
+        let said = format!("the operator accepted that (`{id}` = `{}`", answer(id));
         assert!(verdict.stdout.contains(&said), "{id}: {}", verdict.stdout);
     }
     bastide.run(&["rls", "rollback", "--yes"]).expect(0);
@@ -149,6 +152,16 @@ async fn a_login_of_before_that_has_too_much_is_refused_with_what_to_run() {
         ),
         ("creates", "GRANT CREATE ON SCHEMA public TO web", "REVOKE CREATE ON SCHEMA public FROM web"),
         ("presets", "ALTER ROLE web SET row_security = off", "ALTER ROLE web RESET row_security"),
+        (
+            "sets",
+            "GRANT SET ON PARAMETER session_replication_role TO web",
+            "REVOKE SET ON PARAMETER session_replication_role FROM web",
+        ),
+        (
+            "runs",
+            "CREATE FUNCTION total(shop integer) RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM public.sale'; GRANT EXECUTE ON FUNCTION total(integer) TO web",
+            "REVOKE EXECUTE ON ROUTINE public.total(shop integer) FROM web",
+        ),
     ];
     for (name, change, mend) in cases {
         refused(&server, name, change, mend, &["--app-role", "web"]).await;

@@ -41,6 +41,20 @@ pub(super) fn ask_foreign_key(
     ask(planning, table, name, text)
 }
 
+/// A foreign key that keeps tenants apart, and that nobody ever held the rows of before to.
+pub(super) fn ask_not_valid(
+    planning: &mut Planning<'_>,
+    table: &QualifiedName,
+    key: &ForeignKey,
+) -> Result<(), Refusal> {
+    let (name, references) = (&key.name, &key.references);
+    let text = format!(
+        "The foreign key {name} of {table} to {references} is NOT VALID: rows from before may lead nowhere, or to another tenant's. \
+         `{KEEP}`: that is accepted. Otherwise run ALTER TABLE {table} VALIDATE CONSTRAINT {name}, and plan again."
+    );
+    ask(planning, table, name, text)
+}
+
 fn ask(planning: &mut Planning<'_>, table: &QualifiedName, key: &Ident, text: String) -> Result<(), Refusal> {
     let id = format!("key:{table}.{key}");
     // An index and a foreign key may have one name; one answer then accepts both.

@@ -63,7 +63,8 @@ fn seal_context(planning: &mut Planning<'_>) {
 fn add_keys(planning: &mut Planning<'_>) -> Result<(), Refusal> {
     for (table, key, fate) in keys::between_scoped(planning)? {
         match fate {
-            Fate::TenantWide => {}
+            Fate::TenantWide if key.validated => {}
+            Fate::TenantWide => global_keys::ask_not_valid(planning, &table, &key)?,
             Fate::NamesATenant => {
                 planning.note(format!(
                     "{} of {table} references a tenant by a column that is not the table's tenant column; it stays as it \

@@ -4,7 +4,7 @@ use bastide_catalog::{Function, FunctionKind, Trigger, TriggerEnabled, Volatilit
 use bastide_sql::Sql;
 
 use crate::{
-    Around, Config, KeyOff, Plan, Survey, Usage,
+    Around, Config, KeyOff, ParameterGrant, Plan, Survey, Usage,
     fixture::{Fixture, existing, grant, ident, name, shop},
     plan,
 };
@@ -138,4 +138,30 @@ fn what_stands_around_is_asked_about_and_only_the_operator_answers() {
     let ids: Vec<(&str, &str)> = ids.iter().map(|(id, answer)| (id.as_str(), *answer)).collect();
     let accepted = planned(shop(), around, &ids);
     assert_eq!((accepted.open().count(), accepted.steps), (0, plan.steps));
+}
+
+#[test]
+fn a_key_that_nobody_ever_held_the_rows_to_is_asked_about() {
+    let shop = || {
+        shop().change(|catalog| {
+            catalog.tables.get_mut(&name("customers")).unwrap().foreign_keys[0].validated = false;
+        })
+    };
+    insta::assert_snapshot!(asked(shop()), @"key:public.customers.customers_merchant_id_fkey: The foreign key customers_merchant_id_fkey of public.customers to public.merchants is NOT VALID: rows from before may lead nowhere, or to another tenant's. `keep`: that is accepted. Otherwise run ALTER TABLE public.customers VALIDATE CONSTRAINT customers_merchant_id_fkey, and plan again.");
+}
+
+#[test]
+fn what_only_superusers_set_is_for_nobody_else() {
+    let refusal = |parameter: &str, privilege: &str, grantee: Option<&str>| {
+        let (parameter, privilege) = (parameter.to_owned(), privilege.to_owned());
+        let grant = ParameterGrant { parameter, privilege, grantee: grantee.map(ident) };
+        let around = Around { parameters: vec![grant], ..Around::default() };
+        let survey = Survey { tenants: 3, around, ..Survey::default() };
+        let config = Config { accept_defaults: true, ..existing("merchants") };
+        let planned = plan(&shop().catalog(), &survey, &config);
+        planned.err().map(|refusal| refusal.to_string()).unwrap_or_default()
+    };
+    insta::assert_snapshot!(refusal("work_mem", "ALTER SYSTEM", None), @"PUBLIC has ALTER SYSTEM on the parameter work_mem, which is for superusers to set; run REVOKE ALTER SYSTEM ON PARAMETER work_mem FROM PUBLIC");
+    insta::assert_snapshot!(refusal("lo_compat_privileges", "SET", Some("bastide_app")), @"bastide_app has SET on the parameter lo_compat_privileges, which is for superusers to set; run REVOKE SET ON PARAMETER lo_compat_privileges FROM bastide_app");
+    assert_eq!(refusal("log_statement", "SET", Some("bastide_app")), "");
 }

@@ -29,7 +29,8 @@ fn run(posture: &Posture) -> Vec<Weakness> {
             } else {
                 continue;
             };
-            found.push(Weakness::new(Severity::Warning, &table.name, message, mend).until_cutover(posture));
+            let weakness = Weakness::new(Severity::Warning, &table.name, message, mend).until_cutover(posture);
+            found.push(weakness.unless_accepted(posture, &format!("key:{}.{}", table.name, link.name)));
         }
     }
     found
