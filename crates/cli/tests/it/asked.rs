@@ -72,7 +72,7 @@ async fn what_would_fail_the_run_at_its_end_is_asked_before_it() {
     std::fs::write(&settings, format!("[answers]\n{answers}")).unwrap();
     plan(&bastide, &["--config", settings.to_str().unwrap()]).expect(0);
     bastide.run(&migrate).expect(0);
-    bastide.run(&["rls", "cutover", "--yes"]).expect(0);
+    bastide.run(&["rls", "cutover", "--watch", "0", "--yes"]).expect(0);
     let verdict = bastide.run(&["rls", "validate"]).expect(0);
     for id in ASKED {
         let said = format!("the operator accepted that (`{id}` = `{}`", answer(id));
@@ -196,5 +196,5 @@ async fn extensions_and_copies_of_rows_ask_nothing() {
     plan(&bastide, &[]).expect(0);
     let path = bastide.path().join("plan.toml");
     bastide.run(&["rls", "migrate", "--yes", "--plan", path.to_str().unwrap()]).expect(0);
-    bastide.run(&["rls", "cutover", "--yes"]).expect(0);
+    bastide.run(&["rls", "cutover", "--watch", "0", "--yes"]).expect(0);
 }
