@@ -163,7 +163,7 @@ mod tests {
         let refused = Args::try_parse_from(["bench", "serve"]).err().map(|error| error.to_string());
         let refused = refused.unwrap_or_default();
         assert!(
-            refused.contains("'serve'") && refused.contains("[possible values: legacy, migrate]"),
+            refused.contains("'serve'") && refused.contains("[possible values: context, legacy, migrate]"),
             "{refused}"
         );
         assert!(Args::try_parse_from(["bench", "--scale", "0"]).is_err());
