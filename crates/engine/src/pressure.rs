@@ -56,6 +56,8 @@ pub(crate) struct Dead {
     pub(crate) being_vacuumed: bool,
     /// It came lately: what it left is held back by somebody's old snapshot, and waiting does not help.
     pub(crate) vacuumed_lately: bool,
+    /// It is due for longer than it takes to come round: its workers are busy, or it was stopped.
+    pub(crate) overdue: bool,
 }
 
 /// What is too much now, in words; `before` was sampled when the step began.
@@ -83,7 +85,10 @@ pub(crate) fn exceeded(limits: &Limits, before: &Sample, now: &Sample) -> Vec<St
         );
     }
     let starving = now.dead.filter(|dead| {
-        !dead.being_vacuumed && !dead.vacuumed_lately && over(dead.thresholds, limits.dead_rows_thresholds)
+        dead.overdue
+            && !dead.being_vacuumed
+            && !dead.vacuumed_lately
+            && over(dead.thresholds, limits.dead_rows_thresholds)
     });
     if let Some(dead) = starving {
         reasons.push(format!(
@@ -112,6 +117,8 @@ pub(crate) struct Gauge {
     relation: Option<String>,
     before: Option<Sample>,
     last: Option<Instant>,
+    /// Since when autovacuum is due and was not there.
+    due: Option<Instant>,
 }
 
 const BETWEEN: Duration = Duration::from_secs(1);
@@ -119,7 +126,17 @@ const BETWEEN: Duration = Duration::from_secs(1);
 impl Gauge {
     pub(crate) fn new(limits: Limits, table: Option<&QualifiedName>) -> Self {
         let relation = table.map(|table| bastide_sql::sql!("{}", table).as_str().to_owned());
-        Self { limits, relation, before: None, last: None }
+        Self { limits, relation, before: None, last: None, due: None }
+    }
+
+    fn wait_for_autovacuum(&mut self, dead: Option<&mut Dead>, naptime: Duration) {
+        let waiting =
+            dead.filter(|dead| dead.thresholds > 1.0 && !dead.being_vacuumed && !dead.vacuumed_lately);
+        let Some(dead) = waiting else {
+            self.due = None;
+            return;
+        };
+        dead.overdue = self.due.get_or_insert_with(Instant::now).elapsed() > naptime * 3;
     }
 
     /// Why to pause now; nothing when there is no reason, or it was looked a moment ago.
@@ -133,7 +150,8 @@ impl Gauge {
     pub(crate) async fn look_now(&mut self, client: &Client, step: &StepId) -> Vec<String> {
         self.last = Some(Instant::now());
         match sample(client, self.relation.as_deref()).await {
-            Ok(now) => {
+            Ok((mut now, naptime)) => {
+                self.wait_for_autovacuum(now.dead.as_mut(), naptime);
                 let before = self.before.get_or_insert_with(|| now.clone());
                 exceeded(&self.limits, before, &now)
             }
@@ -146,7 +164,11 @@ impl Gauge {
     }
 }
 
-async fn sample(client: &Client, relation: Option<&str>) -> Result<Sample, tokio_postgres::Error> {
+/// And how often autovacuum looks round.
+async fn sample(
+    client: &Client,
+    relation: Option<&str>,
+) -> Result<(Sample, Duration), tokio_postgres::Error> {
     let row = client.query_one(SAMPLE, &[&relation]).await?;
     let named = |name: Option<String>, value: Option<f64>| name.zip(value);
     let thresholds: Option<f64> = row.try_get("thresholds")?;
@@ -156,16 +178,19 @@ async fn sample(client: &Client, relation: Option<&str>) -> Result<Sample, tokio
             thresholds,
             being_vacuumed: row.try_get("being_vacuumed")?,
             vacuumed_lately: row.try_get("vacuumed_lately")?,
+            overdue: false,
         }),
     };
-    Ok(Sample {
+    let sample = Sample {
         lag: named(row.try_get("replica")?, row.try_get("lag")?),
         slot: named(row.try_get("slot")?, row.try_get("slot_mb")?),
         wal_max_sizes: row.try_get("wal_max_sizes")?,
         archiver_fails: row.try_get("archiver_fails")?,
         dead,
         lock_waits: row.try_get("lock_waits")?,
-    })
+    };
+    let naptime = Duration::try_from_secs_f64(row.try_get("naptime")?).unwrap_or(Duration::from_secs(60));
+    Ok((sample, naptime))
 }
 
 /// `$1`: the table under way. Where autovacuum is off, for it or altogether, nobody is starved by us.
@@ -174,6 +199,7 @@ SELECT lag.replica, lag.seconds AS lag, slot.name AS slot, slot.mb AS slot_mb,
        (SELECT coalesce(sum(size), 0) FROM pg_ls_waldir())::float8 / pg_size_bytes(current_setting('max_wal_size')) AS wal_max_sizes,
        coalesce(archiver.last_failed_time > coalesce(archiver.last_archived_time, '-infinity'), false) AS archiver_fails,
        dead.thresholds, dead.being_vacuumed, dead.vacuumed_lately,
+       extract(epoch FROM current_setting('autovacuum_naptime')::interval)::float8 AS naptime,
        (SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid <> pg_backend_pid())::float8 AS lock_waits
   FROM pg_stat_archiver AS archiver
   LEFT JOIN LATERAL (
@@ -221,12 +247,32 @@ mod tests {
     #[test]
     fn autovacuum_is_waited_for_only_where_it_would_help() {
         let dead = |being_vacuumed, vacuumed_lately| {
-            let dead = Dead { thresholds: 3.1, being_vacuumed, vacuumed_lately };
+            let dead = Dead { thresholds: 3.1, being_vacuumed, vacuumed_lately, overdue: true };
             reasons(|now| now.dead = Some(dead))
         };
         insta::assert_snapshot!(dead(false, false).join("; "), @"autovacuum does not come to the table, whose dead rows are 3.1 times its threshold (dead_rows_thresholds = 3)");
         assert_eq!(dead(true, false), Vec::<String>::new());
         assert_eq!(dead(false, true), Vec::<String>::new());
+    }
+
+    /// It comes round once in a naptime: a small table is far past its threshold by then, and nobody is starved.
+    #[test]
+    fn autovacuum_is_overdue_only_after_it_had_its_time() {
+        let naptime = Duration::from_secs(60);
+        let mut gauge = Gauge::new(Limits::default(), None);
+        let mut look = |thresholds, earlier: Option<Duration>| {
+            if let (Some(due), Some(earlier)) = (gauge.due, earlier) {
+                gauge.due = due.checked_sub(earlier);
+            }
+            let mut dead = Dead { thresholds, ..Dead::default() };
+            gauge.wait_for_autovacuum(Some(&mut dead), naptime);
+            dead.overdue
+        };
+        assert!(!look(9.0, None), "it is due, and has had no time");
+        assert!(!look(9.0, Some(naptime * 2)));
+        assert!(look(9.0, Some(naptime * 2)), "four naptimes later");
+        assert!(!look(0.5, None), "it came");
+        assert!(!look(9.0, None), "and is due anew");
     }
 
     #[test]
