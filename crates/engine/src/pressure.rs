@@ -7,6 +7,8 @@ use bastide_sql::QualifiedName;
 use serde::Deserialize;
 use tokio_postgres::Client;
 
+use crate::runner::WATCHER;
+
 /// What is too much; `[pressure]` of `bastide.toml`. Zero: that is not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -47,6 +49,8 @@ pub(crate) struct Sample {
     pub(crate) archiver_fails: bool,
     pub(crate) dead: Option<Dead>,
     pub(crate) lock_waits: f64,
+    /// Whether another session of this database is at work, or was a moment ago. One that we may not look at counts as one that is.
+    pub(crate) in_company: bool,
 }
 
 /// Dead rows of a table that autovacuum is to clean.
@@ -119,14 +123,24 @@ pub(crate) struct Gauge {
     last: Option<Instant>,
     /// Since when autovacuum is due and was not there.
     due: Option<Instant>,
+    in_company: bool,
 }
 
 const BETWEEN: Duration = Duration::from_secs(1);
 
+/// Long enough for who has waited to come through.
+const BREATH: Duration = Duration::from_millis(5);
+
 impl Gauge {
     pub(crate) fn new(limits: Limits, table: Option<&QualifiedName>) -> Self {
         let relation = table.map(|table| bastide_sql::sql!("{}", table).as_str().to_owned());
-        Self { limits, relation, before: None, last: None, due: None }
+        Self { limits, relation, before: None, last: None, due: None, in_company: true }
+    }
+
+    /// How long to rest after a batch that took `took`. A batch keeps a processor and the disk busy, so beside others half of its time is
+    /// theirs alone; with nobody there it would be nobody's.
+    pub(crate) fn rest(&self, took: Duration) -> Duration {
+        if self.in_company { (took / 2).clamp(BREATH, BREATH * 16) } else { BREATH }
     }
 
     fn wait_for_autovacuum(&mut self, dead: Option<&mut Dead>, naptime: Duration) {
@@ -152,6 +166,7 @@ impl Gauge {
         match sample(client, self.relation.as_deref()).await {
             Ok((mut now, naptime)) => {
                 self.wait_for_autovacuum(now.dead.as_mut(), naptime);
+                self.in_company = now.in_company;
                 let before = self.before.get_or_insert_with(|| now.clone());
                 exceeded(&self.limits, before, &now)
             }
@@ -169,7 +184,7 @@ async fn sample(
     client: &Client,
     relation: Option<&str>,
 ) -> Result<(Sample, Duration), tokio_postgres::Error> {
-    let row = client.query_one(SAMPLE, &[&relation]).await?;
+    let row = client.query_one(SAMPLE, &[&relation, &WATCHER]).await?;
     let named = |name: Option<String>, value: Option<f64>| name.zip(value);
     let thresholds: Option<f64> = row.try_get("thresholds")?;
     let dead = match thresholds {
@@ -188,19 +203,23 @@ async fn sample(
         archiver_fails: row.try_get("archiver_fails")?,
         dead,
         lock_waits: row.try_get("lock_waits")?,
+        in_company: row.try_get("in_company")?,
     };
     let naptime = Duration::try_from_secs_f64(row.try_get("naptime")?).unwrap_or(Duration::from_secs(60));
     Ok((sample, naptime))
 }
 
-/// `$1`: the table under way. Where autovacuum is off, for it or altogether, nobody is starved by us.
+/// `$1`: the table under way; `$2`: what our own second connection is called. Where autovacuum is off, for it or altogether, nobody is starved by us.
 const SAMPLE: &str = "
 SELECT lag.replica, lag.seconds AS lag, slot.name AS slot, slot.mb AS slot_mb,
        (SELECT coalesce(sum(size), 0) FROM pg_ls_waldir())::float8 / pg_size_bytes(current_setting('max_wal_size')) AS wal_max_sizes,
        coalesce(archiver.last_failed_time > coalesce(archiver.last_archived_time, '-infinity'), false) AS archiver_fails,
        dead.thresholds, dead.being_vacuumed, dead.vacuumed_lately,
        extract(epoch FROM current_setting('autovacuum_naptime')::interval)::float8 AS naptime,
-       (SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid <> pg_backend_pid())::float8 AS lock_waits
+       (SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid <> pg_backend_pid())::float8 AS lock_waits,
+       EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND coalesce(backend_type, 'client backend') = 'client backend'
+                  AND pid <> pg_backend_pid() AND coalesce(application_name, '') <> $2
+                  AND (coalesce(state, 'active') = 'active' OR state_change > clock_timestamp() - interval '2 s')) AS in_company
   FROM pg_stat_archiver AS archiver
   LEFT JOIN LATERAL (
     SELECT coalesce(nullif(application_name, ''), host(client_addr), 'of pid ' || pid) AS replica,
@@ -280,6 +299,15 @@ mod tests {
         let limits = Limits { replica_lag_seconds: 0.0, archiver_may_fail: true, ..Limits::default() };
         let now = Sample { lag: Some(("b".to_owned(), 1e9)), archiver_fails: true, ..Sample::default() };
         assert_eq!(exceeded(&limits, &Sample::default(), &now), Vec::<String>::new());
+    }
+
+    #[test]
+    fn beside_others_half_of_the_time_is_theirs() {
+        let mut gauge = Gauge::new(Limits::default(), None);
+        let rest = |gauge: &Gauge, ms| gauge.rest(Duration::from_millis(ms)).as_millis();
+        assert_eq!([0, 4, 60, 80, 5_000].map(|ms| rest(&gauge, ms)), [5, 5, 30, 40, 80]);
+        gauge.in_company = false;
+        assert_eq!([0, 80, 5_000].map(|ms| rest(&gauge, ms)), [5, 5, 5]);
     }
 
     #[test]

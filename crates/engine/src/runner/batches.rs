@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bastide_plan::{Script, StepId};
 use tokio_postgres::{Client, Statement, types::Type};
 
-use super::{BREATH, Runner, Try, patience::Tries};
+use super::{Runner, Try, patience::Tries};
 use crate::{
     EngineError, Event, ServerSaid, fault, journal,
     message::{self, Direction},
@@ -65,7 +65,7 @@ impl Runner<'_> {
                     }
                     cursor = next;
                     size = adapted(size, begun.elapsed());
-                    tokio::time::sleep(BREATH.max(begun.elapsed() / 8).min(AIM)).await;
+                    tokio::time::sleep(gauge.rest(begun.elapsed())).await;
                 }
                 Err(error) => {
                     let said = match self.failed(step, ServerSaid::from(error), given_way).await? {

@@ -14,6 +14,7 @@ use bastide_sql::Sql;
 pub use patience::Patience;
 use patience::Tries;
 use uuid::Uuid;
+pub(crate) use yielding::WATCHER;
 use yielding::Watcher;
 
 use crate::{
@@ -335,6 +336,3 @@ impl<'a> Runner<'a> {
 fn milliseconds(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default()
 }
-
-/// A pause between batches, so that the shop's own writes come through.
-const BREATH: Duration = Duration::from_millis(5);

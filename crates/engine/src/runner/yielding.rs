@@ -11,6 +11,9 @@ use tokio_postgres::Error;
 const LOOK: Duration = Duration::from_millis(40);
 const WAITED: Duration = Duration::from_millis(50);
 
+/// The second connection's `application_name`.
+pub(crate) const WATCHER: &str = "bastide watcher";
+
 /// The second connection, opened when a statement first runs for long enough to be looked at.
 #[derive(Default)]
 pub(crate) struct Watcher {
@@ -61,7 +64,7 @@ impl Watcher {
         let client = match self.client.take() {
             Some(client) => client,
             None => {
-                let client = target.connect("bastide watcher").await.map_err(|error| error.to_string())?;
+                let client = target.connect(WATCHER).await.map_err(|error| error.to_string())?;
                 client.batch_execute(SETTINGS).await.map_err(told)?;
                 client
             }

@@ -1,11 +1,13 @@
 //! Who waits for us is given way to, and a database under pressure is left alone.
 
+use std::time::Duration;
+
 use bastide_plan::Script;
 use bastide_sql::{LockMode, Sql, sql};
 use tokio_postgres::Client;
 
 use super::{Scene, orders};
-use crate::{Event, Limits, Patience, StepState, journal};
+use crate::{Event, Limits, Patience, StepState, journal, pressure::Gauge};
 
 impl Scene {
     fn given_way_to(&self) -> Vec<String> {
@@ -155,4 +157,24 @@ async fn an_index_build_gives_way_to_whoever_its_lock_keeps_waiting() {
     assert!(named.iter().any(|who| who.contains("till")), "{named:?}");
     let valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'orders_touched'::regclass";
     assert_eq!(scene.db.query_one_text(valid).await, "t");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_rests_longer_while_others_are_at_work() {
+    let scene = Scene::new().await;
+    let mut gauge = Gauge::new(Limits::default(), None);
+    scene.journalled("touch", &super::touch(), &Script::nothing()).await;
+    let step = journal::read_steps(scene.guard.client(), scene.run).await.unwrap().remove(0).id;
+    let batch = Duration::from_millis(80);
+    assert_eq!(gauge.rest(batch), batch / 2, "until it was looked, somebody may be there");
+    let alone = gauge.rest(Duration::ZERO);
+    // The sessions that made the scene were at work a moment ago.
+    while gauge.rest(batch) != alone {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(gauge.look_now(scene.guard.client(), &step).await, Vec::<String>::new());
+    }
+    let till = scene.till().await;
+    till.batch_execute("SELECT 1").await.unwrap();
+    gauge.look_now(scene.guard.client(), &step).await;
+    assert_eq!(gauge.rest(batch), batch / 2);
 }
