@@ -1,8 +1,9 @@
-//! The report as one page: no script, no font, nothing fetched; light, dark, and on paper.
+//! The report as one page.
 
 mod discovery;
 mod found;
 mod integrity;
+mod page;
 mod proof;
 mod rows;
 mod timeline;
@@ -11,9 +12,10 @@ mod work;
 pub use discovery::discovery_html;
 pub use rows::rows_html;
 
+pub(crate) use page::Page;
 pub(crate) use proof::{findings_of, probes_of};
 
-use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
+use maud::{Markup, html as markup};
 
 use crate::{
     Report, Summary, numbers,
@@ -25,50 +27,32 @@ use crate::{
 pub fn html(report: &Report<'_>) -> String {
     let summary = Summary::of(report);
     let database = &report.run.plan.database.name;
-    markup! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="generator" content={ "bastide " (report.run.bastide) };
-                title { "Isolation report: " (database) }
-                style { (PreEscaped(STYLE)) (PreEscaped(include_str!("html/timeline.css"))) }
+    Page {
+        version: &report.run.bastide,
+        title: format!("Isolation report: {database}"),
+        heading: markup! { "Isolation report: " (database) },
+        style: include_str!("html/timeline.css"),
+        lead: markup! { (state(report, &summary)) (cards(&summary)) },
+        main: markup! {
+            (left_to_do(report, &summary))
+            (found::tables(report))
+            (found::evidence(report))
+            (found::links(report))
+            (proof::findings(report))
+            (proof::probes(report))
+            (timeline::timeline(report))
+            (work::phases(report))
+            (work::locks(report))
+            (work::steps(report))
+            (work::backup(report))
+            footer {
+                "Run " code { (report.run.id) } ", begun " (report.run.started_at.date()) " by bastide " (report.run.bastide)
+                " on PostgreSQL " (report.run.plan.database.server_version / 10_000) "."
             }
-            body {
-                header { div {
-                    div.brand { (PreEscaped(WALL)) "Bastide" }
-                    h1 { "Isolation report: " (database) }
-                    (state(report, &summary))
-                    (cards(&summary))
-                } }
-                main {
-                    (left_to_do(report, &summary))
-                    (found::tables(report))
-                    (found::evidence(report))
-                    (found::links(report))
-                    (proof::findings(report))
-                    (proof::probes(report))
-                    (timeline::timeline(report))
-                    (work::phases(report))
-                    (work::locks(report))
-                    (work::steps(report))
-                    (work::backup(report))
-                    footer {
-                        "Run " code { (report.run.id) } ", begun " (report.run.started_at.date()) " by bastide " (report.run.bastide)
-                        " on PostgreSQL " (report.run.plan.database.server_version / 10_000) "."
-                    }
-                }
-            }
-        }
+        },
     }
-    .into_string()
+    .document()
 }
-
-pub(crate) const STYLE: &str = include_str!("style.css");
-
-/// A gate in a wall.
-pub(crate) const WALL: &str = r#"<svg viewBox="0 0 24 24" fill="currentColor" aria-hidden="true"><path d="M2 5h3v2h3V5h3v2h2V5h3v2h3V5h3v15h-7v-4a3 3 0 0 0-6 0v4H2z"/></svg>"#;
 
 fn state(report: &Report<'_>, summary: &Summary) -> Markup {
     let Standing { class, word, sentence } = standing::standing(report);

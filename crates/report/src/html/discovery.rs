@@ -2,9 +2,9 @@
 
 use bastide_plan::Question;
 use bastide_record::{CategoryFound, CategoryOfTable, Count, Discovery, FoundClass, TableFound, Tenants};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-use super::{WALL, integrity};
+use super::{Page, integrity};
 use crate::{
     discovery_text::{sums, tenants},
     numbers,
@@ -14,39 +14,29 @@ use crate::{
 #[must_use]
 pub fn discovery_html(found: &Discovery) -> String {
     let database = &found.database.name;
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="generator" content={ "bastide " (found.bastide) };
-                title { "Discovery: " (database) }
-                style { (PreEscaped(include_str!("../style.css"))) (PreEscaped(include_str!("discovery.css"))) }
-            }
-            body {
-                header { div {
-                    div.brand { (PreEscaped(WALL)) "Bastide" }
-                    h1 { "Whose are the rows of " (database) "?" }
-                    p.lead { "Tenants: " (tenants(found)) ". Nothing was changed." }
-                    (cards(found))
-                } }
-                main {
-                    (in_the_way(found))
-                    (other_roots(found))
-                    (whose(found))
-                    (tables(found))
-                    (evidence(found))
-                    (links(found))
-                    (categories(found))
-                    (integrity::integrity(&found.integrity))
-                    (questions(&found.questions))
-                    footer { (footer(found)) }
-                }
-            }
-        }
+    Page {
+        version: &found.bastide,
+        title: format!("Discovery: {database}"),
+        heading: html! { "Whose are the rows of " (database) "?" },
+        style: include_str!("discovery.css"),
+        lead: html! {
+            p.lead { "Tenants: " (tenants(found)) ". Nothing was changed." }
+            (cards(found))
+        },
+        main: html! {
+            (in_the_way(found))
+            (other_roots(found))
+            (whose(found))
+            (tables(found))
+            (evidence(found))
+            (links(found))
+            (categories(found))
+            (integrity::integrity(&found.integrity))
+            (questions(&found.questions))
+            footer { (footer(found)) }
+        },
     }
-    .into_string()
+    .document()
 }
 
 fn cards(found: &Discovery) -> Markup {

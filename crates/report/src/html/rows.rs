@@ -1,43 +1,33 @@
 //! What `legacy validate` found as one page, in the look of the report: what failed first, then what cutover settles, then all.
 
 use bastide_record::{CheckState, Looked, LookedState, RowsCheck, RowsVerdict};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-use super::WALL;
+use super::Page;
 use crate::numbers;
 
 /// A whole HTML document.
 #[must_use]
 pub fn rows_html(verdict: &RowsVerdict) -> String {
     let database = &verdict.database;
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="generator" content={ "bastide " (verdict.bastide) };
-                title { "Rows and tenants: " (database) }
-                style { (PreEscaped(include_str!("../style.css"))) (PreEscaped(include_str!("rows.css"))) }
-            }
-            body {
-                header { div {
-                    div.brand { (PreEscaped(WALL)) "Bastide" }
-                    h1 { "Does every row of " (database) " have its tenant?" }
-                    (state(verdict))
-                    (checks(verdict))
-                } }
-                main {
-                    (open(verdict, LookedState::Failed))
-                    (open(verdict, LookedState::PendingCutover))
-                    (open(verdict, LookedState::Changed))
-                    (everything(verdict))
-                    footer { (footer(verdict)) }
-                }
-            }
-        }
+    Page {
+        version: &verdict.bastide,
+        title: format!("Rows and tenants: {database}"),
+        heading: html! { "Does every row of " (database) " have its tenant?" },
+        style: include_str!("rows.css"),
+        lead: html! {
+            (state(verdict))
+            (checks(verdict))
+        },
+        main: html! {
+            (open(verdict, LookedState::Failed))
+            (open(verdict, LookedState::PendingCutover))
+            (open(verdict, LookedState::Changed))
+            (everything(verdict))
+            footer { (footer(verdict)) }
+        },
     }
-    .into_string()
+    .document()
 }
 
 fn state(verdict: &RowsVerdict) -> Markup {

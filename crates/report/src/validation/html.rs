@@ -1,51 +1,44 @@
 //! The verdict as one page: no script, nothing fetched; light, dark, and on paper.
 
 use bastide_record::Outcome;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::Validation;
-use crate::{html as page, numbers};
+use crate::{
+    html::{self as page, Page},
+    numbers,
+};
 
 #[must_use]
 pub fn validation_html(validation: &Validation<'_>) -> String {
     let verdict = validation.verdict;
     let name = &verdict.database.name;
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="generator" content={ "bastide " (validation.version) };
-                title { "Validation: " (name) }
-                style { (PreEscaped(page::STYLE)) }
+    Page {
+        version: validation.version,
+        title: format!("Validation: {name}"),
+        heading: html! { "Validation: " (name) },
+        style: "",
+        lead: html! {
+            (standing(validation))
+            (cards(validation))
+        },
+        main: html! {
+            @if !validation.judgement.passes() {
+                h2 { "Why it does not pass" }
+                ul.todo { @for reason in validation.against() { li { (reason) } } }
             }
-            body {
-                header { div {
-                    div.brand { (PreEscaped(page::WALL)) "Bastide" }
-                    h1 { "Validation: " (name) }
-                    (standing(validation))
-                    (cards(validation))
-                } }
-                main {
-                    @if !validation.judgement.passes() {
-                        h2 { "Why it does not pass" }
-                        ul.todo { @for reason in validation.against() { li { (reason) } } }
-                    }
-                    (baseline(validation))
-                    (page::findings_of(verdict))
-                    (page::probes_of(verdict))
-                    footer {
-                        "By bastide " (validation.version) ", as " code { (verdict.app_role) }
-                        @if verdict.pooler { ", through a pooler or a proxy" }
-                        @if verdict.production { "; in production: the zero-row probe and the cells that only read" }
-                        "."
-                    }
-                }
+            (baseline(validation))
+            (page::findings_of(verdict))
+            (page::probes_of(verdict))
+            footer {
+                "By bastide " (validation.version) ", as " code { (verdict.app_role) }
+                @if verdict.pooler { ", through a pooler or a proxy" }
+                @if verdict.production { "; in production: the zero-row probe and the cells that only read" }
+                "."
             }
-        }
+        },
     }
-    .into_string()
+    .document()
 }
 
 fn standing(validation: &Validation<'_>) -> Markup {
