@@ -3,6 +3,10 @@
 
 /// What initdb or CREATE EXTENSION withheld is in pg_init_privs; an ACL that differs since has more. The server's own
 /// predefined roles are looked at by themselves, so only what the other roles were given counts.
+///
+/// Last come the views of extended statistics where initdb, of before 15.7 or 16.3, made them for everybody's eyes
+/// (CVE-2024-4317): [`shows_statistics`]. No update of the server mends a view; what it asks is in its tree. They say nothing
+/// where there are no statistics on expressions of a table that is not wholly the asker's.
 pub const WITHHELD: &str = "
     WITH app AS (SELECT oid FROM pg_roles WHERE rolname = ANY($1) AND rolname !~ '^pg_' UNION ALL SELECT 0),
     given AS (
@@ -30,7 +34,28 @@ pub const WITHHELD: &str = "
         SELECT FROM pg_init_privs i CROSS JOIN LATERAL aclexplode(i.initprivs) a
         WHERE i.classoid = g.class AND i.objoid = g.oid AND i.objsubid = g.part
           AND a.grantee = 0 AND a.privilege_type = g.privilege)
-    GROUP BY g.class, g.oid ORDER BY 1 LIMIT 50";
+    GROUP BY g.class, g.oid
+    UNION ALL
+    SELECT format('pg_catalog.%I', v.relname), false, 'SELECT'
+    FROM pg_class v JOIN pg_rewrite w ON w.ev_class = v.oid
+    WHERE v.oid IN ('pg_catalog.pg_stats_ext'::regclass, 'pg_catalog.pg_stats_ext_exprs'::regclass)
+      AND position(format(':funcid %s ', 'pg_has_role(oid,text)'::regprocedure::oid) IN w.ev_action::text) = 0
+      AND EXISTS (SELECT FROM given g
+                  WHERE g.class = 'pg_class'::regclass AND g.oid = v.oid AND g.privilege = 'SELECT')
+      AND EXISTS (
+        SELECT FROM pg_statistic_ext s JOIN pg_class c ON c.oid = s.stxrelid
+        WHERE s.stxexprs IS NOT NULL AND CASE
+            WHEN c.relrowsecurity
+            THEN position(format(':funcid %s ', 'row_security_active(oid)'::regprocedure::oid) IN w.ev_action::text) = 0
+            ELSE NOT EXISTS (SELECT FROM aclexplode(c.relacl) a
+                             WHERE a.grantee IN (SELECT oid FROM app) AND a.privilege_type = 'SELECT') END)
+    ORDER BY 1 LIMIT 50";
+
+/// Whether an object of [`WITHHELD`]'s is a view that the server gives to everybody, and ought to show less.
+#[must_use]
+pub fn shows_statistics(object: &str) -> bool {
+    object.starts_with("pg_catalog.pg_stats_ext")
+}
 
 /// Those that no version from 15 to 18 calls leakproof, and that people do, to get an index under row security.
 pub const LEAKPROOF_BUILTINS: &str = "

@@ -90,6 +90,13 @@ pub enum Refusal {
     Withheld { object: String, routine: bool, privileges: String, grantee: Option<Ident> },
 
     #[error(
+        "{view} shows whoever may read it values of any rows, out of statistics on expressions: the database is of before 15.7 or \
+         16.3, and an update leaves the view as it was (CVE-2024-4317); run REVOKE SELECT ON {view} FROM {}, or the \
+         fix-CVE-2024-4317.sql that comes with PostgreSQL", public_or(.grantee)
+    )]
+    StatisticsShown { view: String, grantee: Option<Ident> },
+
+    #[error(
         "{of} presets {setting}, and by it whose rows a connection sees, or whether policies and keys hold for it; run {reset}"
     )]
     Preset { of: String, setting: String, reset: String },

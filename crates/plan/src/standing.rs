@@ -165,6 +165,12 @@ fn leakproof(signature: &str, what: &str, asked: &mut Asked<'_>) -> Result<(), R
 fn around(survey: &Survey, classification: &Classification, asked: &mut Asked<'_>) -> Result<(), Refusal> {
     let around = &survey.around;
     if let Some(withheld) = around.withheld.first() {
+        if bastide_catalog::shows_statistics(&withheld.object) {
+            return Err(Refusal::StatisticsShown {
+                view: withheld.object.clone(),
+                grantee: withheld.grantee.clone(),
+            });
+        }
         return Err(Refusal::Withheld {
             object: withheld.object.clone(),
             routine: withheld.routine,

@@ -1,7 +1,7 @@
 //! Everything that can be known to stand in the way before anything is changed.
 
 use bastide_plan::{Phase, Plan};
-use bastide_verify::cves;
+use bastide_verify::cves::{self, Opens};
 use tokio_postgres::Client;
 
 use crate::{
@@ -108,7 +108,7 @@ async fn patched(client: &Client, listener: Listener<'_>) -> Result<(), EngineEr
 
 /// Why no table should be moved to row security on this server: it shows rows that row security hides.
 fn refusal(version: u32) -> Option<String> {
-    let open = || cves::affecting(version).filter(|cve| cve.opens_rows);
+    let open = || cves::affecting(version).filter(|cve| cve.opens == Opens::Rows);
     let minor = open().filter_map(|cve| cve.fixed_in(version)).max()?;
     let ids: Vec<&str> = open().map(|cve| cve.id).collect();
     Some(format!(
@@ -187,7 +187,7 @@ mod tests {
         assert!(refusal(160_004).unwrap().contains("CVE-2024-10976, CVE-2025-8713"));
         assert_eq!((refusal(150_014), refusal(180_000)), (None, None));
         let soon = known_holes(150_018).unwrap();
-        assert!(soon.contains("CVE-2026-14666") && soon.ends_with("to 15.19 or later soon"), "{soon}");
+        assert!(soon.contains("CVE-2026-14666") && soon.ends_with("to 15.20 or later soon"), "{soon}");
         assert_eq!(known_holes(180_007), None);
     }
 }

@@ -4,7 +4,7 @@ use bastide_catalog::{Function, FunctionKind, Trigger, TriggerEnabled, Volatilit
 use bastide_sql::Sql;
 
 use crate::{
-    Around, Config, KeyOff, ParameterGrant, Plan, Survey, Usage,
+    Around, Config, KeyOff, ParameterGrant, Plan, Survey, Usage, Withheld,
     fixture::{Fixture, existing, grant, ident, name, shop},
     plan,
 };
@@ -148,6 +148,25 @@ fn a_key_that_nobody_ever_held_the_rows_to_is_asked_about() {
         })
     };
     insta::assert_snapshot!(asked(shop()), @"key:public.customers.customers_merchant_id_fkey: The foreign key customers_merchant_id_fkey of public.customers to public.merchants is NOT VALID: rows from before may lead nowhere, or to another tenant's. `keep`: that is accepted. Otherwise run ALTER TABLE public.customers VALIDATE CONSTRAINT customers_merchant_id_fkey, and plan again.");
+}
+
+#[test]
+fn a_view_of_statistics_that_asks_nobody_is_refused_with_what_mends_it() {
+    let withheld = Withheld {
+        object: "pg_catalog.pg_stats_ext_exprs".to_owned(),
+        routine: false,
+        privileges: "SELECT".to_owned(),
+        grantee: None,
+    };
+    let around = Around { withheld: vec![withheld], ..Around::default() };
+    let survey = Survey { tenants: 3, around, ..Survey::default() };
+    let config = Config { accept_defaults: true, ..existing("merchants") };
+    let planned = plan(&shop().catalog(), &survey, &config);
+    let refusal = planned.err().map(|refusal| refusal.to_string()).unwrap_or_default();
+    assert!(
+        refusal.contains("run REVOKE SELECT ON pg_catalog.pg_stats_ext_exprs FROM PUBLIC, or"),
+        "{refusal}"
+    );
 }
 
 #[test]

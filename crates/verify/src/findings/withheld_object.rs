@@ -14,10 +14,18 @@ fn run(posture: &Posture) -> Vec<Weakness> {
     let withheld = posture.around.withheld.iter();
     withheld
         .map(|withheld| {
-            let message = format!(
-                "`{}` has {} on it, which PostgreSQL gives to nobody by itself",
-                posture.app, withheld.privileges
-            );
+            let message = if bastide_catalog::shows_statistics(&withheld.object) {
+                format!(
+                    "shows `{}` values of rows that it may not see, out of statistics on expressions: the database is of before \
+                     15.7 or 16.3, and an update leaves the view as it was (CVE-2024-4317)",
+                    posture.app
+                )
+            } else {
+                format!(
+                    "`{}` has {} on it, which PostgreSQL gives to nobody by itself",
+                    posture.app, withheld.privileges
+                )
+            };
             let object = Sql::trusted(withheld.object.clone());
             let kind = Sql::trusted(if withheld.routine { "ROUTINE " } else { "" });
             let privileges = Sql::trusted(withheld.privileges.clone());
@@ -59,6 +67,20 @@ mod tests {
             bad[0].mend,
             r#"REVOKE EXECUTE ON ROUTINE pg_catalog.pg_read_file(text) FROM PUBLIC, "bastide_app";"#
         );
+    }
+
+    #[test]
+    fn a_view_of_statistics_that_asks_nobody_is_found_by_its_hole() {
+        let bad = found(&CHECK, |posture| {
+            posture.around.withheld.push(Withheld {
+                object: "pg_catalog.pg_stats_ext_exprs".to_owned(),
+                routine: false,
+                privileges: "SELECT".to_owned(),
+            });
+        });
+        assert!(bad[0].message.contains("CVE-2024-4317"), "{bad:?}");
+        let mend = r#"REVOKE SELECT ON pg_catalog.pg_stats_ext_exprs FROM PUBLIC, "bastide_app";"#;
+        assert_eq!(bad[0].mend, mend);
     }
 
     #[test]

@@ -79,6 +79,19 @@ const DECOYS: &[(&str, &str)] = &[
           'BEGIN PERFORM pg_notify(''countries'', NEW.code); RETURN NEW; END';
       CREATE TRIGGER told AFTER INSERT ON countries FOR EACH ROW EXECUTE FUNCTION told()"),
     ("statistics for whom it may concern", "GRANT SELECT ON pg_statistic TO staff; GRANT EXECUTE ON FUNCTION pg_read_file(text) TO staff"),
+    ("statistics on an expression, where the server's views ask who looks", "CREATE STATISTICS by_number ON (lower(number)) FROM orders"),
+    (
+        "views of statistics of old that ask about row security, which has all there is",
+        r"CREATE STATISTICS by_number ON (lower(number)) FROM orders; CREATE STATISTICS by_name ON (lower(name)) FROM countries;
+          DO $$ BEGIN EXECUTE 'CREATE OR REPLACE VIEW pg_catalog.pg_stats_ext WITH (security_barrier) AS '
+              || regexp_replace(pg_get_viewdef('pg_stats_ext'::regclass), 'pg_has_role\([^)]*\)', 'true'); END $$",
+    ),
+    (
+        "views of statistics of old, with nothing but columns to show",
+        r"CREATE STATISTICS by_both (mcv) ON number, total FROM orders;
+          DO $$ BEGIN EXECUTE 'CREATE OR REPLACE VIEW pg_catalog.pg_stats_ext_exprs WITH (security_barrier) AS '
+              || regexp_replace(pg_get_viewdef('pg_stats_ext_exprs'::regclass), '\s+WHERE \(?pg_has_role.*$', ''); END $$",
+    ),
     ("what the server gives to everybody, given again", "GRANT SELECT ON pg_class TO bastide_app; GRANT EXECUTE ON FUNCTION lower(text) TO bastide_app"),
     ("default privileges on sequences", "ALTER DEFAULT PRIVILEGES FOR ROLE shop GRANT USAGE ON SEQUENCES TO bastide_app"),
     ("a rule on a view that nobody reaches", "CREATE VIEW inside AS SELECT * FROM notes;

@@ -3,6 +3,7 @@
 
 mod breaches;
 mod decoys;
+mod holes;
 mod kept;
 mod matrix;
 mod pooler;

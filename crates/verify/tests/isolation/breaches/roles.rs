@@ -275,6 +275,25 @@ pub(super) const BREACHES: &[Breach] = &[
         false,
         "GRANT UPDATE ON pg_class TO bastide_app",
     ),
+    // As initdb made them before 15.7 and 16.3 (CVE-2024-4317).
+    breach(
+        "statistics on an expression, by a view of old that asks nobody",
+        "BST-018",
+        "pg_catalog.pg_stats_ext_exprs",
+        false,
+        r"CREATE STATISTICS by_number ON (lower(number)) FROM orders;
+          DO $$ BEGIN EXECUTE 'CREATE OR REPLACE VIEW pg_catalog.pg_stats_ext_exprs WITH (security_barrier) AS '
+              || regexp_replace(pg_get_viewdef('pg_stats_ext_exprs'::regclass), '\s+WHERE \(?pg_has_role.*$', ''); END $$",
+    ),
+    breach(
+        "statistics on an expression of a closed table, by a view of old",
+        "BST-018",
+        "pg_catalog.pg_stats_ext",
+        false,
+        r"CREATE STATISTICS by_what ON (lower(what)) FROM secrets;
+          DO $$ BEGIN EXECUTE 'CREATE OR REPLACE VIEW pg_catalog.pg_stats_ext WITH (security_barrier) AS '
+              || regexp_replace(pg_get_viewdef('pg_stats_ext'::regclass), 'pg_has_role\([^)]*\)', 'true'); END $$",
+    ),
     breach(
         "a view over the planner's samples",
         "BST-018",
