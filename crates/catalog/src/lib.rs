@@ -10,6 +10,7 @@
 mod as_pairs;
 mod aspects;
 mod builtins;
+pub mod cves;
 mod diff;
 mod fingerprint;
 mod functions;

@@ -4,7 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bastide_catalog::{Catalog, Function, PathFault, Trigger};
+use bastide_catalog::{
+    Catalog, Function, PathFault, Trigger,
+    cves::{self, Cve, Opens},
+};
 use bastide_sql::{Ident, QualifiedName};
 
 use crate::{
@@ -28,6 +31,7 @@ pub(crate) fn of(
 ) -> Result<Vec<Question>, Refusal> {
     let mut asked = Asked { config, questions: Vec::new() };
     functions(catalog, classification, &mut asked)?;
+    seal(catalog, &mut asked)?;
     around(survey, classification, &mut asked)?;
     Ok(asked.questions)
 }
@@ -45,6 +49,25 @@ impl Asked<'_> {
         self.questions.push(question);
         Ok(())
     }
+}
+
+/// A sealed context is to withstand SQL that somebody else wrote, and some minor releases run parts of it before the policies.
+fn seal(catalog: &Catalog, asked: &mut Asked<'_>) -> Result<(), Refusal> {
+    let version = catalog.server.version;
+    let holes: Vec<&Cve> = cves::affecting(version).filter(|cve| cve.opens == Opens::ToCraftedSql).collect();
+    let Some(minor) = holes.iter().filter_map(|cve| cve.fixed_in(version)).max() else { return Ok(()) };
+    if !(asked.config.declared.sealed_context || catalog.server.sealed_context) {
+        return Ok(());
+    }
+    let ids: Vec<&str> = holes.iter().map(|cve| cve.id).collect();
+    let text = format!(
+        "{} shows hidden rows to SQL written for it, by {}, whether the tenant context is sealed or not. `{ACCEPT}`: nobody but \
+         the application writes SQL here until the server is updated. Otherwise update it to {}.{minor} or later, and plan again.",
+        cves::name(version),
+        ids.join(" and "),
+        version / 10_000
+    );
+    asked.ask("seal:server".to_owned(), text)
 }
 
 fn functions(

@@ -6,7 +6,6 @@
 //! and the only traces a probe can leave are sequence values that its refused inserts drew.
 
 mod app;
-pub mod cves;
 mod error;
 mod findings;
 mod posture;
@@ -18,7 +17,6 @@ use std::fmt;
 use posture::Posture;
 
 pub use app::App;
-pub use cves::Cve;
 pub use error::VerifyError;
 pub use findings::{CHECKS, Check};
 pub use verdict::{Cell, Context, DatabaseId, Finding, Outcome, Path, Probe, Severity, Verb, Verdict};

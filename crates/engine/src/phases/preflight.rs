@@ -1,7 +1,7 @@
 //! Everything that can be known to stand in the way before anything is changed.
 
+use bastide_catalog::cves::{self, Opens};
 use bastide_plan::{Phase, Plan};
-use bastide_verify::cves::{self, Opens};
 use tokio_postgres::Client;
 
 use crate::{

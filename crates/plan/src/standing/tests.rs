@@ -184,3 +184,14 @@ fn what_only_superusers_set_is_for_nobody_else() {
     insta::assert_snapshot!(refusal("lo_compat_privileges", "SET", Some("bastide_app")), @"bastide_app has SET on the parameter lo_compat_privileges, which is for superusers to set; run REVOKE SET ON PARAMETER lo_compat_privileges FROM bastide_app");
     assert_eq!(refusal("log_statement", "SET", Some("bastide_app")), "");
 }
+
+#[test]
+fn a_seal_that_the_server_does_not_keep_is_asked_about() {
+    let on = |version, sealed| {
+        asked(shop().change(|catalog| {
+            (catalog.server.version, catalog.server.sealed_context) = (version, sealed);
+        }))
+    };
+    insta::assert_snapshot!(on(150_018, true), @"seal:server: PostgreSQL 15.18 shows hidden rows to SQL written for it, by CVE-2026-116327 and CVE-2026-120154, whether the tenant context is sealed or not. `accept`: nobody but the application writes SQL here until the server is updated. Otherwise update it to 15.20 or later, and plan again.");
+    assert_eq!([on(150_018, false), on(150_020, true)], ["", ""]);
+}

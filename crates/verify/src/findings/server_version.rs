@@ -1,27 +1,37 @@
 //! A server whose minor release has a known hole in row security, or in what backups are made with.
 
+use bastide_catalog::cves::{self, Cve, Opens};
+
 use super::{Check, Weakness, list};
-use crate::{Cve, Posture, Severity,
-    cves::{self, Opens},
-};
+use crate::{Posture, Severity};
 
 pub(super) const CHECK: Check = Check { id: "BST-060", title: "the server has a known hole", run };
 
-const GROUPS: [(Opens, Severity, &str); 3] = [
-    (Opens::Rows, Severity::Critical, ""),
-    (Opens::ToCraftedSql, Severity::Info, "shows hidden rows to SQL written for it: "),
-    (Opens::Elsewhere, Severity::Info, ""),
-];
+/// The question of the plan that asks about it.
+const SEAL_DOES_NOT_HOLD: &str = "seal:server";
 
 fn run(posture: &Posture) -> Vec<Weakness> {
     let version = posture.catalog.server.version;
+    // Who can have SQL of theirs run forges a plain context without any hole; a sealed one is to withstand just them.
+    let to_crafted_sql =
+        if posture.catalog.server.sealed_context { Severity::Warning } else { Severity::Info };
+    let groups = [
+        (Opens::Rows, Severity::Critical, ""),
+        (Opens::ToCraftedSql, to_crafted_sql, "shows hidden rows to SQL written for it: "),
+        (Opens::Elsewhere, Severity::Info, ""),
+    ];
     let mut found = Vec::new();
-    for (opens, severity, lead) in GROUPS {
+    for (opens, severity, lead) in groups {
         let known: Vec<&Cve> = cves::affecting(version).filter(|cve| cve.opens == opens).collect();
         let Some(minor) = known.iter().filter_map(|cve| cve.fixed_in(version)).max() else { continue };
         let known = list(known.iter().map(|cve| format!("{} ({})", cve.id, cve.what)));
         let mend = format!("Update the server to {}.{minor} or later.", version / 10_000);
-        found.push(Weakness::advised(severity, cves::name(version), format!("{lead}{known}"), mend));
+        let weakness = Weakness::advised(severity, cves::name(version), format!("{lead}{known}"), mend);
+        found.push(if opens == Opens::ToCraftedSql {
+            weakness.unless_accepted(posture, SEAL_DOES_NOT_HOLD)
+        } else {
+            weakness
+        });
     }
     found
 }
@@ -29,7 +39,7 @@ fn run(posture: &Posture) -> Vec<Weakness> {
 #[cfg(test)]
 mod tests {
     use super::CHECK;
-    use crate::{Severity, findings::found};
+    use crate::{Severity, findings::found, posture::fixture};
 
     #[test]
     fn a_release_that_shows_hidden_rows_is_found() {
@@ -47,6 +57,20 @@ mod tests {
         assert!(crafted.message.starts_with("shows hidden rows to SQL written for it: CVE-2026-116327"), "{crafted:?}");
         assert!(others.message.starts_with("CVE-2026-6464") && !others.message.contains("120154"), "{others:?}");
         assert_eq!(crafted.mend, "Update the server to 15.20 or later.");
+    }
+
+    #[test]
+    fn it_counts_where_the_context_is_sealed_until_the_operator_accepts_it() {
+        let crafted = |accepted: &[&str]| {
+            let bad = found(&CHECK, |posture| {
+                posture.catalog.server.version = 150_018;
+                posture.catalog.server.sealed_context = true;
+                fixture::accept(posture, accepted);
+            });
+            (bad[0].severity, bad[0].message.contains("the operator accepted that"), bad[1].severity)
+        };
+        assert_eq!(crafted(&[]), (Severity::Warning, false, Severity::Info));
+        assert_eq!(crafted(&["seal:server"]), (Severity::Info, true, Severity::Info));
     }
 
     #[test]

@@ -91,13 +91,14 @@ pub(crate) struct Accepted {
 
 impl Accepted {
     /// The questions about what verification would fail for, and what accepts it.
-    const ANSWERS: [(&str, &str); 8] = [
+    const ANSWERS: [(&str, &str); 9] = [
         ("key:", "keep"),
         ("notify:", "accept"),
         ("definer:", "accept"),
         ("leakproof:", "accept"),
         ("enforcement:", "accept"),
         ("large_objects", "accept"),
+        ("seal:", "accept"),
         ("server:", "accept"),
         ("wrapper:", "accept"),
     ];

@@ -1,8 +1,8 @@
 //! What the table says of this server's release, tried on the sound database as the application's login: a hole that is open here
 //! shows another tenant's row, and one that is closed does not.
 
+use bastide_catalog::cves::{self, Opens};
 use bastide_testkit::{Database, Server};
-use bastide_verify::cves::{self, Opens};
 
 use super::{PASSWORD, sound};
 

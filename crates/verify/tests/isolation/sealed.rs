@@ -12,6 +12,11 @@ async fn sealed() -> (Server, Database) {
     for statement in Step::SealContext(SealContext { root_type: sql!("uuid") }).forward().statements {
         db.execute(statement.as_str()).await;
     }
+    // Not every server keeps a seal from SQL written for its holes; here that was accepted, as a plan does.
+    db.execute(
+        "UPDATE bastide.run SET plan = plan || '{\"config\": {\"answers\": {\"seal:server\": \"accept\"}}}'",
+    )
+    .await;
     (server, db)
 }
 
