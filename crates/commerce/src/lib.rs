@@ -7,10 +7,12 @@
 //! added `tenant_id` there), and the policy compares it with an index condition of its own. Should shops one day live on several
 //! clusters, the door knows the tenant of every statement before it is sent and can route by it.
 
+mod example;
 mod money;
 pub mod queries;
 pub mod rows;
 
+pub use example::Example;
 pub use money::Money;
 
 /// Why a query gave no answer.

@@ -10,6 +10,9 @@
 mod app;
 mod asked;
 mod audit;
+mod body;
+mod code;
+mod contract;
 mod feed;
 mod finish;
 mod lookout;
@@ -18,11 +21,24 @@ mod operator;
 mod page;
 mod pages;
 mod password;
+mod permission;
 mod problem;
 mod routes;
 mod seal;
 mod session;
 mod telemetry;
+
+/// The OpenAPI document, as `/openapi.json` has it.
+#[must_use]
+pub fn openapi() -> &'static [u8] {
+    &routes::document().json
+}
+
+/// docs/problems.md.
+#[must_use]
+pub fn problems() -> String {
+    code::reference()
+}
 
 pub use app::{App, AppConfig, Mismatches, serve};
 pub use operator::{OpsToken, WeakToken};
