@@ -11,9 +11,11 @@ mod example;
 mod money;
 pub mod queries;
 pub mod rows;
+mod version;
 
 pub use example::Example;
 pub use money::Money;
+pub use version::{Changed, Version};
 
 /// Why a query gave no answer.
 #[derive(Debug, thiserror::Error)]

@@ -155,8 +155,12 @@ impl App {
 
     /// Every route, with limits and error pages around them.
     pub fn router(&self) -> Router {
+        self.around(routes::all())
+    }
+
+    pub(crate) fn around(&self, routes: Router<Self>) -> Router {
         let config = &self.inner.config;
-        routes::all()
+        routes
             .layer(DefaultBodyLimit::max(config.body_limit))
             .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, config.request_timeout))
             .layer(CatchPanicLayer::custom(finish::panicked))

@@ -87,13 +87,13 @@ fn render(problem: &Problem, id: &str, wants_html: bool, old: &HeaderMap) -> Res
     response
 }
 
-/// An error the framework answered with plain text or nothing; our own pages with an error status are HTML.
+/// An error the framework answered with plain text or nothing. Our own pages with an error status are HTML, and a stored refusal is a
+/// problem already.
 fn unexplained(response: &Response) -> bool {
-    let html = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    (response.status().is_client_error() || response.status().is_server_error()) && !html
+    let kind = response.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+    let ours = kind
+        .is_some_and(|kind| kind.starts_with(b"text/html") || kind.starts_with(b"application/problem+json"));
+    (response.status().is_client_error() || response.status().is_server_error()) && !ours
 }
 
 /// The caller's own id when it is harmless, so that traces join; else a new one.

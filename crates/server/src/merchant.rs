@@ -41,6 +41,9 @@ pub(crate) struct Shop {
 pub(crate) struct Team<P> {
     pub(crate) merchant: Merchant,
     pub(crate) tenant: TenantId,
+    /// Whose idempotency keys these are, and who did it.
+    #[cfg_attr(not(test), allow(dead_code, reason = "the frame stands before the first routes that write"))]
+    pub(crate) user: Uuid,
     may: PhantomData<P>,
 }
 
@@ -48,6 +51,7 @@ pub(crate) struct Team<P> {
 pub(crate) struct Member {
     merchant: Merchant,
     tenant: TenantId,
+    user: Uuid,
     role: Role,
 }
 
@@ -72,6 +76,7 @@ impl Member {
         Ok(Self {
             tenant: tenant(&merchant)?,
             merchant,
+            user: session.user,
             role: Role::named(&role).ok_or_else(|| Problem::of(Code::Forbidden))?,
         })
     }
@@ -80,7 +85,7 @@ impl Member {
         if !P::ROLES.contains(&self.role) {
             return Err(Problem::of(Code::Forbidden));
         }
-        Ok(Team { merchant: self.merchant, tenant: self.tenant, may: PhantomData })
+        Ok(Team { merchant: self.merchant, tenant: self.tenant, user: self.user, may: PhantomData })
     }
 }
 

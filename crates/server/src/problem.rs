@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::{
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bastide_tenancy::Error as Door;
@@ -20,7 +20,7 @@ pub(crate) struct Problem {
     pub(crate) detail: Cow<'static, str>,
     pub(crate) errors: Vec<FieldError>,
     /// Beside the problem's own: `ETag`, `Retry-After`.
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// What is wrong with one field.
@@ -79,7 +79,7 @@ impl FieldError {
 
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), headers: HeaderMap::new() }
+        Self { code, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
     }
 
     /// With the code's own sentence.
@@ -96,12 +96,17 @@ impl Problem {
         Self::new(Code::Unauthenticated, "This is for operators: send their token.")
     }
 
-    pub(crate) fn fields(errors: Vec<FieldError>) -> Self {
-        Self { errors, ..Self::new(Code::Invalid, "Some of what was sent cannot be used.") }
+    pub(crate) fn naming(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
     }
 
-    pub(crate) fn with_header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+    pub(crate) fn fields(errors: Vec<FieldError>) -> Self {
+        Self::new(Code::Invalid, "Some of what was sent cannot be used.").naming(errors)
+    }
+
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
     }
 

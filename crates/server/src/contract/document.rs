@@ -94,6 +94,9 @@ fn described(operation: &Operation) -> Value {
     let draft = &operation.draft;
     let mut responses: Map<String, Value> =
         draft.answers.iter().map(|(status, answer)| (status.to_string(), answer.clone())).collect();
+    if !draft.answer_headers.is_empty() {
+        responses.values_mut().for_each(|answer| answer["headers"] = json!(draft.answer_headers));
+    }
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in &draft.codes {
         by_status.entry(code.status().as_u16()).or_default().push(*code);

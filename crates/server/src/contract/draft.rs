@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
     response::Response,
 };
 use bastide_commerce::Example;
 use serde_json::{Map, Value, json};
 use utoipa::{
-    IntoParams, ToSchema,
-    openapi::{RefOr, Schema, path::ParameterIn},
+    ToSchema,
+    openapi::{RefOr, Schema},
 };
 
 use crate::{app::App, asked::Asked, code::Code, problem::Problem};
@@ -33,6 +33,8 @@ pub(crate) struct Draft {
     pub(super) body: Option<Value>,
     /// Of each status below 400, its response object.
     pub(super) answers: BTreeMap<u16, Value>,
+    /// Of each of them.
+    pub(super) answer_headers: Map<String, Value>,
     pub(super) codes: BTreeSet<Code>,
     pub(super) security: Vec<Value>,
     pub(super) schemas: BTreeMap<String, Value>,
@@ -61,7 +63,6 @@ impl Draft {
         self.codes.extend(codes);
     }
 
-    /// One that is no part of an `IntoParams`.
     pub(crate) fn parameter(
         &mut self,
         place: &str,
@@ -75,9 +76,9 @@ impl Draft {
         }));
     }
 
-    pub(crate) fn parameters<T: IntoParams>(&mut self, place: fn() -> ParameterIn) {
-        let parameters = T::into_params(|| Some(place()));
-        self.parameters.extend(parameters.iter().map(|parameter| json!(parameter)));
+    /// As OpenAPI has it.
+    pub(crate) fn parameter_object(&mut self, parameter: Value) {
+        self.parameters.push(parameter);
     }
 
     pub(crate) fn takes<T: ToSchema + Example>(&mut self) {
@@ -113,10 +114,8 @@ impl Draft {
 
     /// A header of every answer below 400.
     pub(crate) fn answers_header(&mut self, name: &header::HeaderName, description: &str) {
-        for answer in self.answers.values_mut() {
-            answer["headers"][name.as_str()] =
-                json!({ "description": description, "schema": { "type": "string" } });
-        }
+        let header = json!({ "description": description, "schema": { "type": "string" } });
+        self.answer_headers.insert(name.as_str().to_owned(), header);
     }
 
     /// One of what was named is enough; `None` is nothing.
@@ -154,11 +153,6 @@ impl Input for Asked {
 
 /// Headers that are read one by one say so in [`Operation`](super::Operation)'s own words.
 impl Input for HeaderMap {
-    fn describe(_: &mut Draft) {}
-}
-
-/// Of text; the operation says what it is.
-impl Input for Path<String> {
     fn describe(_: &mut Draft) {}
 }
 

@@ -7,5 +7,6 @@ mod operation;
 mod query_names;
 
 pub(crate) use document::Document;
-pub(crate) use draft::{Draft, Input, RolesOf};
-pub(crate) use operation::{Routes, get, post};
+pub(crate) use draft::{Draft, Input, Output, RolesOf};
+#[allow(unused_imports, reason = "not every method has a route yet")]
+pub(crate) use operation::{Routes, delete, get, patch, post, put};

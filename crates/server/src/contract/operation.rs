@@ -10,7 +10,7 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 use bastide_commerce::Example;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
@@ -31,20 +31,33 @@ pub(crate) struct Operation {
     handler: MethodRouter<App>,
 }
 
-pub(crate) fn get<H, T>(path: &'static str, id: &'static str, summary: &'static str, handler: H) -> Operation
-where
-    H: Handler<T, App> + Described<T>,
-    T: 'static,
-{
-    Operation::new(Method::GET, MethodFilter::GET, path, id, summary, handler)
+macro_rules! methods {
+    ($($function:ident $method:ident;)*) => {
+        $(
+            /// Path, `operationId` (a verb first), summary and handler.
+            #[allow(dead_code, reason = "not every method has a route yet")]
+            pub(crate) fn $function<H, T>(
+                path: &'static str,
+                id: &'static str,
+                summary: &'static str,
+                handler: H,
+            ) -> Operation
+            where
+                H: Handler<T, App> + Described<T>,
+                T: 'static,
+            {
+                Operation::new(Method::$method, MethodFilter::$method, path, id, summary, handler)
+            }
+        )*
+    };
 }
 
-pub(crate) fn post<H, T>(path: &'static str, id: &'static str, summary: &'static str, handler: H) -> Operation
-where
-    H: Handler<T, App> + Described<T>,
-    T: 'static,
-{
-    Operation::new(Method::POST, MethodFilter::POST, path, id, summary, handler)
+methods! {
+    get GET;
+    post POST;
+    put PUT;
+    patch PATCH;
+    delete DELETE;
 }
 
 impl Operation {
@@ -98,12 +111,6 @@ impl Operation {
     /// A header that the handler reads by itself.
     pub(crate) fn reads(mut self, header: &HeaderName, description: &str, schema: &Value) -> Self {
         self.draft.parameter("header", header.as_str(), false, description, schema);
-        self
-    }
-
-    /// A parameter of the path that is any text.
-    pub(crate) fn describes_path(mut self, name: &str, description: &str) -> Self {
-        self.draft.parameter("path", name, true, description, &json!({ "type": "string" }));
         self
     }
 

@@ -22,7 +22,8 @@ pub(crate) fn all() -> Router<App> {
     described().into_router().merge(pages::routes()).fallback(async || Problem::not_found())
 }
 
-fn described() -> Routes {
+/// What the document has.
+pub(crate) fn described() -> Routes {
     Routes::default()
         .merge(products::routes())
         .merge(orders::routes())

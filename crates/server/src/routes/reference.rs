@@ -4,20 +4,20 @@ use std::sync::LazyLock;
 
 use axum::{
     Json,
-    extract::Path,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bastide_commerce::Example;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     code::Code,
     contract::{Document, Routes, get},
     finish::accepts_html,
     pages,
+    path::At,
     problem::Problem,
 };
 
@@ -48,10 +48,8 @@ pub(super) fn routes() -> Routes {
         )
         .with(
             get("/problems/{code}", "get_problem", "What a code of a problem means", problem)
-                .describes_path("code", "A problem's `code`.")
                 .reads(&header::ACCEPT, "With `text/html` in it: as a page.", &text)
-                .answers::<Meaning>(StatusCode::OK, "Its status, title and meaning.")
-                .refuses(&[Code::NotFound]),
+                .answers::<Meaning>(StatusCode::OK, "Its status, title and meaning."),
         )
 }
 
@@ -85,8 +83,14 @@ impl Meaning {
     }
 }
 
-async fn problem(Path(code): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
-    let code = Code::named(&code).ok_or_else(Problem::not_found)?;
+#[derive(Deserialize, IntoParams)]
+struct Named {
+    /// A problem's `code`.
+    code: String,
+}
+
+async fn problem(At(named): At<Named>, headers: HeaderMap) -> Result<Response, Problem> {
+    let code = Code::named(&named.code).ok_or_else(Problem::not_found)?;
     Ok(if accepts_html(&headers) {
         pages::meaning(code).into_response()
     } else {
