@@ -7,11 +7,15 @@
 //! added `tenant_id` there), and the policy compares it with an index condition of its own. Should shops one day live on several
 //! clusters, the door knows the tenant of every statement before it is sent and can route by it.
 
+mod example;
 mod money;
 pub mod queries;
 pub mod rows;
+mod version;
 
+pub use example::Example;
 pub use money::Money;
+pub use version::{Changed, Version};
 
 /// Why a query gave no answer.
 #[derive(Debug, thiserror::Error)]

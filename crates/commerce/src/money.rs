@@ -3,13 +3,16 @@
 use std::fmt;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Never a float: 1999 `EUR` is 19.99 €, 1999 `JPY` is ¥1999.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Money {
     /// In the currency's minor unit.
+    #[schema(example = 1999)]
     pub amount: i64,
     /// ISO 4217.
+    #[schema(pattern = "^[A-Z]{3}$", example = "EUR")]
     pub currency: String,
 }
 

@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 use tokio::{net::TcpListener, sync::oneshot};
 use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -55,6 +56,8 @@ pub struct AppConfig {
     pub request_timeout: Duration,
     /// Bytes of a request body.
     pub body_limit: usize,
+    /// From a request's head to the end of its body.
+    pub body_timeout: Duration,
     /// Password verifications at a time; each takes some 20 MiB and a core.
     pub password_checks: usize,
     /// Clients that listen to the migration's state at a time; more are told to come again.
@@ -78,6 +81,7 @@ impl Default for AppConfig {
             session_lifetime: Duration::from_secs(30 * 60),
             request_timeout: Duration::from_secs(15),
             body_limit: 64 * 1024,
+            body_timeout: Duration::from_secs(10),
             password_checks: std::thread::available_parallelism().map_or(1, usize::from),
             migration_listeners: 64,
             migration_interval: Duration::from_secs(1),
@@ -90,7 +94,7 @@ impl Default for AppConfig {
 }
 
 /// Requests whose parts named different merchants, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Mismatches {
     /// The credential belongs to another merchant than the path names.
     pub credential: u64,
@@ -151,8 +155,12 @@ impl App {
 
     /// Every route, with limits and error pages around them.
     pub fn router(&self) -> Router {
+        self.around(routes::all())
+    }
+
+    pub(crate) fn around(&self, routes: Router<Self>) -> Router {
         let config = &self.inner.config;
-        routes::all()
+        routes
             .layer(DefaultBodyLimit::max(config.body_limit))
             .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, config.request_timeout))
             .layer(CatchPanicLayer::custom(finish::panicked))

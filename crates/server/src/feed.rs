@@ -6,28 +6,46 @@ use std::{
     time::Duration,
 };
 
-use bastide_commerce::{Error, queries::migration, rows::MigrationStatus};
+use bastide_commerce::{Error, Example, queries::migration, rows::MigrationStatus};
 use bastide_tenancy::TenantPool;
 use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::Instant,
 };
+use utoipa::ToSchema;
 
 /// Then a listener has to come again; who is gone without a word does not keep a place for ever.
 const LONGEST: Duration = Duration::from_secs(10 * 60);
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum MigrationNow {
     Run(MigrationStatus),
-    None { state: &'static str },
+    None {
+        #[schema(pattern = "^none$")]
+        state: &'static str,
+    },
 }
 
 impl MigrationNow {
     pub(crate) async fn ask(pool: &TenantPool) -> Result<Self, Error> {
         let status = migration::status(pool).await?;
         Ok(status.map_or(Self::None { state: "none" }, Self::Run))
+    }
+}
+
+impl Example for MigrationNow {
+    fn example() -> Value {
+        json!({
+            "state": "cut_over",
+            "phase": "optimisation",
+            "steps_done": 42,
+            "steps_total": 42,
+            "started_at": "2025-01-01T00:00:00Z",
+            "ended_at": "2025-01-01T00:30:00Z"
+        })
     }
 }
 

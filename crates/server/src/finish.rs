@@ -5,18 +5,13 @@ use std::{any::Any, time::Instant};
 use axum::{
     Json,
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
 use uuid::Uuid;
 
-use crate::{
-    asked::Asked,
-    pages,
-    problem::{FieldError, Problem},
-};
+use crate::{asked::Asked, code::Code, pages, problem::Problem};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -71,40 +66,20 @@ pub(crate) async fn finish(mut request: Request, next: Next) -> Response {
 /// A handler that panicked answers like any other defect of ours.
 pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!("a handler panicked");
-    Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
-    code: &'static str,
-    detail: &'a str,
-    errors: &'a [FieldError],
-    request_id: &'a str,
+    Problem::of(Code::Internal).into_response()
 }
 
 fn render(problem: &Problem, id: &str, wants_html: bool, old: &HeaderMap) -> Response {
     let mut response = if wants_html {
-        (problem.status, pages::problem(problem, id)).into_response()
+        (problem.status(), pages::problem(problem, id)).into_response()
     } else {
-        let body = Body {
-            r#type: "about:blank",
-            title: problem.status.canonical_reason().unwrap_or("Error"),
-            status: problem.status.as_u16(),
-            code: problem.code,
-            detail: &problem.detail,
-            errors: &problem.errors,
-            request_id: id,
-        };
-        let mut response = (problem.status, Json(body)).into_response();
+        let mut response = (problem.status(), Json(problem.sent(id))).into_response();
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     };
-    for name in [header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE] {
+    for name in [header::ALLOW, header::ETAG, header::RETRY_AFTER, header::WWW_AUTHENTICATE] {
         if let Some(value) = old.get(&name) {
             response.headers_mut().insert(name, value.clone());
         }
@@ -112,13 +87,13 @@ fn render(problem: &Problem, id: &str, wants_html: bool, old: &HeaderMap) -> Res
     response
 }
 
-/// An error the framework answered with plain text or nothing; our own pages with an error status are HTML.
+/// An error the framework answered with plain text or nothing. Our own pages with an error status are HTML, and a stored refusal is a
+/// problem already.
 fn unexplained(response: &Response) -> bool {
-    let html = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    (response.status().is_client_error() || response.status().is_server_error()) && !html
+    let kind = response.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+    let ours = kind
+        .is_some_and(|kind| kind.starts_with(b"text/html") || kind.starts_with(b"application/problem+json"));
+    (response.status().is_client_error() || response.status().is_server_error()) && !ours
 }
 
 /// The caller's own id when it is harmless, so that traces join; else a new one.
@@ -130,7 +105,7 @@ fn request_id(headers: &HeaderMap) -> String {
     given.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
-fn accepts_html(headers: &HeaderMap) -> bool {
+pub(crate) fn accepts_html(headers: &HeaderMap) -> bool {
     headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())

@@ -7,22 +7,46 @@
 //! Beside the requests, [`lookout`] sees once a minute whether tenants are still kept apart, and [`audit`] writes down who was refused at a
 //! merchant that is not theirs; [`telemetry`] and [`routes`] tell operators.
 
+#[cfg(test)]
+extern crate self as bastide_server;
+
 mod app;
 mod asked;
 mod audit;
+mod body;
+mod code;
+mod contract;
+mod etag;
 mod feed;
 mod finish;
+mod idempotency;
 mod lookout;
 mod merchant;
 mod operator;
 mod page;
 mod pages;
 mod password;
+mod path;
+mod permission;
 mod problem;
 mod routes;
 mod seal;
 mod session;
 mod telemetry;
+#[cfg(test)]
+mod trial;
+
+/// The OpenAPI document, as `/openapi.json` has it.
+#[must_use]
+pub fn openapi() -> &'static [u8] {
+    &routes::document().json
+}
+
+/// docs/problems.md.
+#[must_use]
+pub fn problems() -> String {
+    code::reference()
+}
 
 pub use app::{App, AppConfig, Mismatches, serve};
 pub use operator::{OpsToken, WeakToken};

@@ -5,6 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use bastide_tenancy::{Change, Drift, Outcome, Probe, Round, Standing, TenantPool, Watch};
 use serde::Serialize;
 use time::OffsetDateTime;
+use utoipa::{
+    ToSchema,
+    openapi::{
+        Array, ArrayBuilder, ObjectBuilder,
+        schema::{SchemaType, Type},
+    },
+};
 
 use crate::telemetry::Telemetry;
 
@@ -15,9 +22,10 @@ pub(crate) struct Lookout {
 }
 
 /// What operators are told.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Seen {
     /// None before the first look.
+    #[schema(value_type = Option<String>)]
     standing: Option<Standing>,
     /// Whether tenants' requests are served.
     serving: bool,
@@ -26,12 +34,28 @@ pub(crate) struct Seen {
     #[serde(with = "time::serde::rfc3339::option")]
     last_success_at: Option<OffsetDateTime>,
     held: usize,
+    #[schema(schema_with = probes)]
     breached: Vec<Probe>,
+    #[schema(schema_with = probes)]
     untested: Vec<Probe>,
     /// None when it could not be read.
+    #[schema(value_type = Option<Vec<Object>>)]
     drift: Option<Vec<Drift>>,
     /// The newest that the event trigger noted since the server began, oldest first.
+    #[schema(value_type = Vec<Object>)]
     changes: Vec<Change>,
+}
+
+/// The door's own types know nothing of documents.
+fn probes() -> Array {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let maybe = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
+    let probe = ObjectBuilder::new()
+        .property("name", text())
+        .property("object", maybe)
+        .property("result", text().enum_values(Some(["held", "breached", "untested"])))
+        .property("why", text());
+    ArrayBuilder::new().items(probe.required("name").required("object").required("result")).build()
 }
 
 /// Of what the event trigger noted, so many are told.

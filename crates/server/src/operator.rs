@@ -7,7 +7,12 @@ use axum::{
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::{app::App, problem::Problem};
+use crate::{
+    app::App,
+    code::Code,
+    contract::{Draft, Input},
+    problem::Problem,
+};
 
 /// The operators' bearer token, as a hash.
 #[derive(Clone)]
@@ -63,5 +68,12 @@ impl FromRequestParts<App> for Operator {
         let right = given
             .is_some_and(|(scheme, given)| scheme.eq_ignore_ascii_case("bearer") && token.is(given.trim()));
         if right && values.next().is_none() { Ok(Self) } else { Err(Problem::no_operator()) }
+    }
+}
+
+impl Input for Operator {
+    fn describe(draft: &mut Draft) {
+        draft.secured(Some("operator"));
+        draft.may_refuse(&[Code::Unauthenticated, Code::NotFound]);
     }
 }

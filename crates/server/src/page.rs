@@ -1,14 +1,26 @@
 //! Pages of a list: `limit`, `cursor`, and the envelope they come in.
 
+use std::borrow::Cow;
+
 use axum::{
     extract::{FromRequestParts, Query},
-    http::{StatusCode, request::Parts},
+    http::request::Parts,
 };
-use bastide_commerce::queries::Page;
+use bastide_commerce::{Example, queries::Page};
 use bastide_tenancy::TenantId;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema},
+};
 
-use crate::{app::App, problem::Problem};
+use crate::{
+    app::App,
+    code::{Code, FieldCode},
+    contract::{Draft, Input},
+    problem::{FieldError, Place, Problem},
+};
 
 const DEFAULT_LIMIT: u16 = 20;
 const MAX_LIMIT: u16 = 100;
@@ -29,15 +41,18 @@ impl<S: Send + Sync> FromRequestParts<S> for PageRequest {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Query(raw) = Query::<Raw>::try_from_uri(&parts.uri)
-            .map_err(|_| Problem::of_status(StatusCode::BAD_REQUEST))?;
+        let Query(raw) = Query::<Raw>::try_from_uri(&parts.uri).map_err(|_| Problem::of(Code::BadRequest))?;
         let limit = match raw.limit {
             None => DEFAULT_LIMIT,
-            Some(text) => clamped(&text)
-                .ok_or_else(|| Problem::field("limit", "must be a whole number from 1 to 100"))?,
+            Some(text) => clamped(&text).ok_or_else(not_a_limit)?,
         };
         Ok(Self { limit, cursor: raw.cursor.filter(|cursor| !cursor.is_empty()) })
     }
+}
+
+fn not_a_limit() -> Problem {
+    let message = "must be a whole number from 1 to 100";
+    Problem::fields(vec![FieldError::new(Place::Query, "/limit", FieldCode::Malformed, message)])
 }
 
 /// A number out of range means the nearest end; what is no whole number means nothing.
@@ -57,13 +72,24 @@ impl PageRequest {
         let Some(cursor) = &self.cursor else { return Ok(None) };
         let payload = app.config().session_key.open(&purpose(list, tenant), cursor);
         let position = payload.and_then(|payload| serde_json::from_slice(&payload).ok());
-        position.map(Some).ok_or_else(|| {
-            Problem::new(
-                StatusCode::BAD_REQUEST,
-                "invalid_cursor",
-                "The cursor is not one of this list; start again without it.",
-            )
-        })
+        position.map(Some).ok_or_else(|| Problem::of(Code::InvalidCursor))
+    }
+}
+
+impl Input for PageRequest {
+    fn describe(draft: &mut Draft) {
+        let limit =
+            json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT });
+        draft.parameter(
+            "query",
+            "limit",
+            false,
+            "Rows at most; what is out of range means the nearest end.",
+            &limit,
+        );
+        let cursor = "`page.next_cursor` of the page before. Of this list and this merchant only.";
+        draft.parameter("query", "cursor", false, cursor, &json!({ "type": "string" }));
+        draft.may_refuse(&[Code::BadRequest, Code::InvalidCursor, Code::Invalid]);
     }
 }
 
@@ -74,8 +100,9 @@ pub(crate) struct Listing<T> {
     page: PageInfo,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct PageInfo {
+    /// Opaque, and null on the last page.
     next_cursor: Option<String>,
     has_more: bool,
 }
@@ -93,6 +120,36 @@ impl<T> Listing<T> {
     }
 }
 
+impl<T: ToSchema> PartialSchema for Listing<T> {
+    fn schema() -> RefOr<Schema> {
+        let row = Ref::from_schema_name(T::name());
+        ObjectBuilder::new()
+            .property("data", ArrayBuilder::new().items(row))
+            .property("page", Ref::from_schema_name(PageInfo::name()))
+            .required("data")
+            .required("page")
+            .into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Listing<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}List", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        schemas.push((PageInfo::name().into_owned(), PageInfo::schema()));
+        T::schemas(schemas);
+    }
+}
+
+impl<T: Example> Example for Listing<T> {
+    fn example() -> Value {
+        json!({ "data": [T::example()], "page": { "next_cursor": null, "has_more": false } })
+    }
+}
+
 pub(crate) fn next_cursor<T, P: Serialize>(
     app: &App,
     list: &str,
@@ -101,8 +158,7 @@ pub(crate) fn next_cursor<T, P: Serialize>(
     position: impl Fn(&T) -> P,
 ) -> Result<Option<String>, Problem> {
     let Some(last) = page.rows.last().filter(|_| page.has_more) else { return Ok(None) };
-    let payload = serde_json::to_vec(&position(last))
-        .map_err(|_| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR))?;
+    let payload = serde_json::to_vec(&position(last)).map_err(|_| Problem::of(Code::Internal))?;
     Ok(Some(app.config().session_key.seal(&purpose(list, tenant), &payload)))
 }
 

@@ -8,7 +8,7 @@ use argon2::{
 };
 use tokio::sync::Semaphore;
 
-use crate::problem::Problem;
+use crate::{code::Code, problem::Problem};
 
 /// Longer ones are refused unread; hashing megabytes is not a service we offer.
 const MAX_PASSWORD_BYTES: usize = 1024;
@@ -41,7 +41,7 @@ impl Passwords {
             return Ok(false);
         }
         let turn = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else { return Err(Problem::busy()) };
+        let Ok(Ok(turn)) = turn else { return Err(Problem::of(Code::Busy)) };
         let decoy = self.decoy.clone();
         let verified = tokio::task::spawn_blocking(move || {
             // Held to the end of the work: a request that was dropped still takes its turn.
@@ -59,7 +59,7 @@ impl Passwords {
                 }
             }
         });
-        verified.await.map_err(|_| Problem::of_status(axum::http::StatusCode::INTERNAL_SERVER_ERROR))
+        verified.await.map_err(|_| Problem::of(Code::Internal))
     }
 }
 

@@ -3,136 +3,185 @@
 use std::borrow::Cow;
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bastide_tenancy::Error as Door;
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::code::{Code, FieldCode};
 
 /// An error on its way out. Rendered by [`finish`](crate::finish), which knows the request's id and what the client reads.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
-    pub(crate) status: StatusCode,
-    /// Stable; programs decide by it.
-    pub(crate) code: &'static str,
+    pub(crate) code: Code,
     /// One sentence for people.
     pub(crate) detail: Cow<'static, str>,
     pub(crate) errors: Vec<FieldError>,
+    /// Beside the problem's own: `ETag`, `Retry-After`.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// What is wrong with one field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct FieldError {
-    pub(crate) field: &'static str,
+    r#in: Place,
+    /// RFC 6901, into the body; of a parameter or a header, its name.
+    #[schema(example = "/price/amount")]
+    pub(crate) pointer: String,
+    #[schema(value_type = String, example = "out_of_range")]
+    pub(crate) code: FieldCode,
+    /// For people.
+    #[schema(value_type = String, example = "must not be negative")]
     pub(crate) message: Cow<'static, str>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Place {
+    Body,
+    Query,
+    Header,
+}
+
+/// A problem as it is sent.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Sent<'a> {
+    /// Relative to the server, which says there what the code means.
+    #[schema(format = "uri-reference")]
+    pub(crate) r#type: String,
+    /// The same for every problem of this code.
+    pub(crate) title: &'a str,
+    #[schema(minimum = 400, maximum = 599)]
+    pub(crate) status: u16,
+    /// What programs decide by: docs/problems.md has them all.
+    pub(crate) code: &'a str,
+    /// One sentence about this one.
+    pub(crate) detail: &'a str,
+    /// One entry for each field that is wrong; empty when it is about none.
+    pub(crate) errors: &'a [FieldError],
+    /// The same as the header `X-Request-Id`: name it when you report a problem.
+    pub(crate) request_id: &'a str,
+}
+
+impl FieldError {
+    pub(crate) fn new(
+        r#in: Place,
+        pointer: impl Into<String>,
+        code: FieldCode,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { r#in, pointer: pointer.into(), code, message: message.into() }
+    }
+}
+
 impl Problem {
-    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new() }
+    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+    }
+
+    /// With the code's own sentence.
+    pub(crate) fn of(code: Code) -> Self {
+        Self::new(code, code.meaning())
     }
 
     /// Also for everything of another merchant: there must be no difference.
     pub(crate) fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here.")
-    }
-
-    pub(crate) fn no_credential() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Sign in first: send a bearer token.")
-    }
-
-    pub(crate) fn bad_credential() -> Self {
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "invalid_token",
-            "The token is not valid, or no longer; sign in again.",
-        )
+        Self::new(Code::NotFound, "There is nothing here.")
     }
 
     pub(crate) fn no_operator() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "This is for operators: send their token.")
+        Self::new(Code::Unauthenticated, "This is for operators: send their token.")
     }
 
-    pub(crate) fn wrong_login() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "E-mail address or password is wrong.")
+    pub(crate) fn naming(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
     }
 
-    pub(crate) fn forbidden() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "Your role in this team does not allow that.")
+    pub(crate) fn fields(errors: Vec<FieldError>) -> Self {
+        Self::new(Code::Invalid, "Some of what was sent cannot be used.").naming(errors)
     }
 
-    pub(crate) fn busy() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much at once; try again in a moment.")
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
-    pub(crate) fn field(field: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            errors: vec![FieldError { field, message: message.into() }],
-            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Some of what was sent cannot be used.")
+    pub(crate) fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    pub(crate) fn sent<'a>(&'a self, request_id: &'a str) -> Sent<'a> {
+        Sent {
+            r#type: self.code.address(),
+            title: self.code.title(),
+            status: self.status().as_u16(),
+            code: self.code.name(),
+            detail: &self.detail,
+            errors: &self.errors,
+            request_id,
         }
     }
 
     /// For answers that the framework gave by itself.
     pub(crate) fn of_status(status: StatusCode) -> Self {
-        let (code, detail) = match status {
-            StatusCode::BAD_REQUEST => ("bad_request", "The request cannot be read."),
+        Self::of(match status {
             StatusCode::NOT_FOUND => return Self::not_found(),
-            StatusCode::METHOD_NOT_ALLOWED => {
-                ("method_not_allowed", "This address does not take that method.")
-            }
-            StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "The request body is too large."),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-                ("unsupported_media_type", "Send JSON: Content-Type: application/json.")
-            }
-            StatusCode::UNPROCESSABLE_ENTITY => ("invalid", "Some of what was sent cannot be used."),
-            StatusCode::SERVICE_UNAVAILABLE => ("timeout", "That took too long; try again in a moment."),
-            status if status.is_client_error() => ("bad_request", "The request cannot be used."),
-            _ => ("internal", "Something went wrong on our side."),
-        };
-        Self::new(status, code, detail)
+            StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+            StatusCode::REQUEST_TIMEOUT => Code::BodyTimeout,
+            StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
+            StatusCode::UNPROCESSABLE_ENTITY => Code::Invalid,
+            StatusCode::SERVICE_UNAVAILABLE => Code::Timeout,
+            status if status.is_client_error() => Code::BadRequest,
+            _ => Code::Internal,
+        })
     }
 }
 
 impl From<bastide_commerce::Error> for Problem {
     fn from(error: bastide_commerce::Error) -> Self {
-        let unavailable =
-            |code, detail: &'static str| Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         match &error {
             bastide_commerce::Error::Door(Door::MalformedTenant) => Self::not_found(),
-            bastide_commerce::Error::Door(Door::NotIsolated) => {
-                unavailable("not_isolated", "Nothing is served at the moment, for safety; operators know.")
-            }
-            bastide_commerce::Error::Door(Door::Busy) => Self::busy(),
-            bastide_commerce::Error::Door(Door::Deadline) => {
-                unavailable("timeout", "That took too long; try again in a moment.")
-            }
+            bastide_commerce::Error::Door(Door::NotIsolated) => Self::of(Code::NotIsolated),
+            bastide_commerce::Error::Door(Door::Busy) => Self::of(Code::Busy),
+            bastide_commerce::Error::Door(Door::Deadline) => Self::of(Code::Timeout),
             bastide_commerce::Error::Door(Door::Seal) => {
                 tracing::error!(%error, "no tenant can be acted for");
-                unavailable(
-                    "tenant_context_refused",
-                    "No merchant can be reached at the moment; try again soon.",
-                )
+                Self::of(Code::TenantContextRefused)
             }
             bastide_commerce::Error::Door(Door::Unreachable(_) | Door::Connect(_)) => {
                 tracing::error!(%error, "no database");
-                unavailable("database_unavailable", "The database is away; try again in a moment.")
+                Self::of(Code::DatabaseUnavailable)
             }
             _ => {
                 tracing::error!(%error, "a query failed");
-                Self::of_status(StatusCode::INTERNAL_SERVER_ERROR)
+                Self::of(Code::Internal)
             }
         }
     }
 }
 
+impl From<Door> for Problem {
+    fn from(error: Door) -> Self {
+        bastide_commerce::Error::from(error).into()
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = self.status.into_response();
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let mut response = self.status().into_response();
+        let headers = response.headers_mut();
+        if self.status() == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE || self.code == Code::IdempotencyInFlight {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        headers.extend(self.headers.clone());
         response.extensions_mut().insert(self);
         response
     }

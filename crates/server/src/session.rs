@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{app::App, problem::Problem};
+use crate::{app::App, code::Code, problem::Problem};
 
 const PURPOSE: &str = "bastide session v1";
 /// `__Host-`: only over TLS (or to localhost), only to this very host, for all its paths.
@@ -27,7 +27,7 @@ impl Session {
     }
 
     pub(crate) fn token(&self, app: &App) -> Result<String, Problem> {
-        let payload = serde_json::to_vec(self).map_err(|_| Problem::of_status(http_500()))?;
+        let payload = serde_json::to_vec(self).map_err(|_| Problem::of(Code::Internal))?;
         Ok(app.config().session_key.seal(PURPOSE, &payload))
     }
 
@@ -36,13 +36,16 @@ impl Session {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
-            return Err(Problem::bad_credential());
+            return Err(Problem::of(Code::InvalidToken));
         }
         let token = value.to_str().ok().and_then(|text| {
             let (scheme, token) = text.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
         });
-        token.and_then(|token| Self::verify(app, token)).map(Some).ok_or_else(Problem::bad_credential)
+        token
+            .and_then(|token| Self::verify(app, token))
+            .map(Some)
+            .ok_or_else(|| Problem::of(Code::InvalidToken))
     }
 
     /// From the cookie of a page; a stale one is as good as none.
@@ -64,8 +67,4 @@ impl Session {
 
 fn now() -> i64 {
     OffsetDateTime::now_utc().unix_timestamp()
-}
-
-fn http_500() -> axum::http::StatusCode {
-    axum::http::StatusCode::INTERNAL_SERVER_ERROR
 }

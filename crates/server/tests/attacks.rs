@@ -151,7 +151,7 @@ async fn a_body_that_is_no_sign_in_is_refused() {
         let request = Request::post("/api/v1/auth/merchant/login").header("content-type", kind);
         site.send(request.body(Body::from(body)).unwrap()).await
     };
-    assert_eq!(post("application/json", "{".to_owned()).await.problem(400), "bad_request");
+    assert_eq!(post("application/json", "{".to_owned()).await.problem(400), "malformed_json");
     assert_eq!(post("application/json", "{}".to_owned()).await.problem(422), "invalid");
     assert_eq!(post("text/plain", "{}".to_owned()).await.problem(415), "unsupported_media_type");
     let large = json!({"email": ADA, "password": "x".repeat(100_000)}).to_string();

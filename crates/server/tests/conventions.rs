@@ -68,9 +68,16 @@ async fn a_limit_is_clamped_and_nonsense_is_named() {
     for limit in ["ten", "", "1.5", "%00", "1;SELECT"] {
         let answer = site.get(&format!("{PRODUCTS}?limit={limit}"), &[]).await;
         assert_eq!(answer.problem(422), "invalid", "{limit}");
-        assert_eq!(answer.json()["errors"][0]["field"], "limit");
+        let error = &answer.json()["errors"][0];
+        assert_eq!(
+            (&error["in"], &error["pointer"], &error["code"]),
+            (&json!("query"), &json!("/limit"), &json!("malformed"))
+        );
     }
     assert_eq!(site.get(&format!("{PRODUCTS}?limit=1&limit=2"), &[]).await.problem(400), "bad_request");
+    let mistyped = site.get(&format!("{PRODUCTS}?limt=1"), &[]).await;
+    assert_eq!(mistyped.problem(422), "invalid", "it would answer with the first page otherwise");
+    assert_eq!(mistyped.json()["errors"][0]["pointer"], "/limt");
 }
 
 #[tokio::test]
@@ -134,6 +141,23 @@ async fn errors_have_one_shape_and_headers_are_always_there() {
     }
     let page = site.get("/nothing", &[("accept", "text/html,*/*")]).await;
     assert!(page.status == StatusCode::NOT_FOUND && page.text.starts_with("<!DOCTYPE html>"));
+}
+
+#[tokio::test]
+async fn the_document_and_its_problems_are_served() {
+    let site = Site::open().await;
+    let document = site.get("/openapi.json", &[]).await;
+    assert_eq!(document.text.as_bytes(), bastide_server::openapi());
+    let etag = document.header("etag").to_owned();
+    let again = site.get("/openapi.json", &[("if-none-match", &etag)]).await;
+    assert_eq!((again.status, again.text.as_str()), (StatusCode::NOT_MODIFIED, ""));
+    assert_eq!(site.get("/openapi.json", &[("if-none-match", "\"x\"")]).await.status, StatusCode::OK);
+    let problem = site.get("/api/v1/nothing", &[]).await.json();
+    let meaning = site.get(problem["type"].as_str().unwrap(), &[]).await.json();
+    assert_eq!((&meaning["code"], &meaning["title"]), (&problem["code"], &problem["title"]));
+    let page = site.get("/problems/not_found", &[("accept", "text/html")]).await;
+    assert!(page.header("content-type").starts_with("text/html") && page.text.contains("another merchant"));
+    assert_eq!(site.get("/problems/%3Cscript%3E", &[]).await.problem(404), "not_found");
 }
 
 #[tokio::test]

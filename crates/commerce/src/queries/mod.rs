@@ -1,6 +1,7 @@
 //! How rows are read, one entity per file: the SQL as a `const` beside its one function.
 
 pub mod crossings;
+pub mod idempotency;
 pub mod merchants;
 pub mod migration;
 pub mod orders;
@@ -16,6 +17,9 @@ use crate::Error;
 #[must_use]
 pub fn all() -> Vec<(&'static str, Query)> {
     vec![
+        ("idempotency, lock", idempotency::LOCK),
+        ("idempotency, find", idempotency::FIND),
+        ("idempotency, store", idempotency::STORE),
         ("orders, first page", orders::FIRST_PAGE),
         ("orders, next page", orders::NEXT_PAGE),
         ("products, first page", products::FIRST_PAGE),

@@ -2,6 +2,7 @@
 
 use bastide_tenancy::{Row, TenantId, TenantIdError};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Columns;
@@ -52,7 +53,7 @@ impl TryFrom<&Row> for Merchant {
 }
 
 /// A merchant somebody works for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct MerchantMembership {
     pub id: Uuid,
     pub slug: String,

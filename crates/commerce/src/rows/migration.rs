@@ -3,11 +3,12 @@
 use bastide_tenancy::Row;
 use serde::Serialize;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::Columns;
 use crate::Error;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct MigrationStatus {
     pub state: String,
     pub phase: String,

@@ -1,5 +1,6 @@
 //! What a row is, one entity per file.
 
+mod answer;
 mod crossing;
 mod merchant;
 mod migration;
@@ -8,6 +9,7 @@ mod product;
 mod storefront;
 mod user;
 
+pub use answer::StoredAnswer;
 pub use crossing::{Crossing, CrossingKind};
 pub use merchant::{Merchant, MerchantMembership};
 pub use migration::MigrationStatus;

@@ -2,14 +2,17 @@
 
 use bastide_tenancy::Row;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::Columns;
-use crate::{Error, Money};
+use crate::{Error, Example, Money};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Order {
     pub id: i64,
+    /// Of the merchant's own series.
     pub number: String,
     pub status: String,
     pub total: Money,
@@ -19,7 +22,7 @@ pub struct Order {
 }
 
 /// Who bought it, as far as this tenant may know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Customer {
     pub id: i64,
     pub name: Option<String>,
@@ -38,6 +41,19 @@ impl Order {
     #[must_use]
     pub fn position(&self) -> OrderPosition {
         OrderPosition { placed_at: self.placed_at, id: self.id }
+    }
+}
+
+impl Example for Order {
+    fn example() -> Value {
+        json!({
+            "id": 60,
+            "number": "L-60",
+            "status": "paid",
+            "total": { "amount": 6000, "currency": "EUR" },
+            "customer": { "id": 1, "name": "Ada Lovelace", "email": "ada@example.test" },
+            "placed_at": "2025-01-01T00:30:00Z"
+        })
     }
 }
 

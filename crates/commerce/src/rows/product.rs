@@ -2,12 +2,14 @@
 
 use bastide_tenancy::Row;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::Columns;
-use crate::{Error, Money};
+use crate::{Error, Example, Money};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Product {
     pub id: i64,
     pub name: String,
@@ -28,6 +30,19 @@ impl Product {
     #[must_use]
     pub fn position(&self) -> ProductPosition {
         ProductPosition { id: self.id }
+    }
+}
+
+impl Example for Product {
+    fn example() -> Value {
+        json!({
+            "id": 49,
+            "name": "Lagoon net 49",
+            "slug": "net-49",
+            "description": "Knotted by hand.",
+            "price": { "amount": 1049, "currency": "EUR" },
+            "created_at": "2025-01-01T00:30:00Z"
+        })
     }
 }
 

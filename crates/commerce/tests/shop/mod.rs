@@ -15,8 +15,18 @@ pub(crate) const UP_WATCH: &str = include_str!("../../../../migrations/0003_watc
 #[allow(dead_code, reason = "each test binary uses a part")]
 pub(crate) const DOWN_WATCH: &str = include_str!("../../../../migrations/0003_watch/down.sql");
 
+const UP_CONTRACT: &str = include_str!("../../../../migrations/0004_contract/up.sql");
+/// What the runner of migrations makes of its `isolate`.
+const ISOLATED: &str = "ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE public.idempotency_keys FORCE ROW LEVEL SECURITY;
+    CREATE POLICY bastide_tenant ON public.idempotency_keys USING (tenant_id = (SELECT bastide.current_tenant()::uuid))
+        WITH CHECK (tenant_id = (SELECT bastide.current_tenant()::uuid));
+    ALTER TABLE public.idempotency_keys ALTER tenant_id SET DEFAULT bastide.current_tenant()::uuid;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON public.idempotency_keys TO bastide_app;
+    INSERT INTO bastide.scope VALUES ('public', 'idempotency_keys', 'tenant_id', gen_random_uuid());";
+
 pub(crate) async fn migrated() -> (Server, Database) {
-    let version = [SCHEMA, BASTIDE, MIGRATED, UP, UP_WATCH].concat();
+    let version = [SCHEMA, BASTIDE, MIGRATED, UP, UP_WATCH, UP_CONTRACT, ISOLATED].concat();
     bastide_testkit::template("migrated_shop", version, async |database| {
         database
             .execute("CREATE ROLE shop_legacy LOGIN; CREATE ROLE bastide_owner NOLOGIN BYPASSRLS")
@@ -27,6 +37,8 @@ pub(crate) async fn migrated() -> (Server, Database) {
         database.execute(MIGRATED).await;
         database.execute(UP).await;
         database.execute(UP_WATCH).await;
+        database.execute(UP_CONTRACT).await;
+        database.execute(ISOLATED).await;
     })
     .await
 }

@@ -13,7 +13,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
-use crate::{app::App, problem::Problem};
+use crate::{app::App, code::Code, problem::Problem};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -27,17 +27,33 @@ pub(crate) fn routes() -> Router<App> {
 
 /// What a person sees of a problem.
 pub(crate) fn problem(problem: &Problem, request_id: &str) -> Markup {
-    let title = problem.status.canonical_reason().unwrap_or("Error");
+    let title = problem.status().canonical_reason().unwrap_or("Error");
     frame::page(
         title,
         None,
         &html! {
             main.narrow {
-                p.status { (problem.status.as_u16()) }
+                p.status { (problem.status().as_u16()) }
                 h1 { (title) }
                 p { (problem.detail) }
                 p.quiet { "Request " code { (request_id) } }
                 p { a href="/" { "To the front page" } }
+            }
+        },
+    )
+}
+
+/// What a person sees who follows a problem's `type`.
+pub(crate) fn meaning(code: Code) -> Markup {
+    frame::page(
+        code.title(),
+        None,
+        &html! {
+            main.narrow {
+                p.status { (code.status().as_u16()) }
+                h1 { (code.title()) }
+                p { (code.meaning()) }
+                p.quiet { "Programs know it as " code { (code.name()) } }
             }
         },
     )

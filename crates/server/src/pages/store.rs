@@ -18,8 +18,10 @@ use super::frame;
 use crate::{
     app::App,
     asked::Asked,
-    merchant::{Team, slug},
+    code::Code,
+    merchant::{Member, Team, slug},
     page::{PageRequest, next_cursor},
+    permission::ReadOrders,
     problem::Problem,
     routes::{self, ORDERS},
     session::{COOKIE, Session},
@@ -48,13 +50,13 @@ pub(crate) async fn page(
     let Some(session) = Session::from_cookie(&app, &headers) else {
         return Ok(form(&slug, None).into_response());
     };
-    let team = match Team::of_session(&app, session, &slug, &asked).await {
-        Err(problem) if problem.status == StatusCode::NOT_FOUND => {
+    let member = match Member::of_session(&app, session, &slug, &asked).await {
+        Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
             return Ok(form(&slug, None).into_response());
         }
         outcome => outcome?,
     };
-    team.may_see_orders()?;
+    let team: Team<ReadOrders> = member.may()?;
     let after = request.after(&app, ORDERS, &team.tenant)?;
     let first = after.is_none();
     let page = orders::newest(app.pool(), &team.tenant, after, ORDERS_ON_A_PAGE).await?;
@@ -86,7 +88,7 @@ pub(crate) async fn sign_in(
             );
             Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&address(&slug))).into_response())
         }
-        Err(problem) if problem.status == StatusCode::UNAUTHORIZED => {
+        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
             Ok((StatusCode::UNAUTHORIZED, form(&slug, Some(&problem.detail))).into_response())
         }
         Err(problem) => Err(problem),
@@ -103,9 +105,7 @@ pub(crate) async fn sign_out(Slug(slug): Slug, request: Request) -> Result<Respo
 fn refuse_other_sites(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get("sec-fetch-site").map(|value| value.as_bytes()) {
         None | Some(b"same-origin" | b"none") => Ok(()),
-        Some(_) => {
-            Err(Problem::new(StatusCode::FORBIDDEN, "cross_site", "This form was sent from another site."))
-        }
+        Some(_) => Err(Problem::of(Code::CrossSite)),
     }
 }
 
@@ -132,7 +132,7 @@ fn form(slug: &str, error: Option<&str>) -> Markup {
     )
 }
 
-fn orders_page(team: &Team, page: &Page<Order>, first: bool, next: Option<&str>) -> Markup {
+fn orders_page(team: &Team<ReadOrders>, page: &Page<Order>, first: bool, next: Option<&str>) -> Markup {
     let here = address(&team.merchant.slug);
     let theme = format!("/shop/{}/theme.css", frame::segment(&team.merchant.slug));
     frame::page(

@@ -6,16 +6,19 @@ use std::{convert::Infallible, time::Duration};
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
 };
 use futures_util::stream;
+use serde_json::json;
 
 use crate::{
     app::App,
+    code::Code,
+    contract::{Routes, get},
     feed::{MigrationNow, Seen},
     problem::Problem,
 };
@@ -26,8 +29,46 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// What a client that was cut off waits for before it comes again.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// `GET /api/v1/system/migration-status`; as events for who accepts those.
-pub(crate) async fn status(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) fn routes() -> Routes {
+    let text = json!({ "type": "string" });
+    let events_example = json!("event: status\ndata: {\"state\":\"none\"}\n\n");
+    let events_about = "An event `status` at once and at each change.";
+    Routes::of("system", "How the platform fares.")
+        .with(
+            get(
+                "/api/v1/system/migration-status",
+                "get_migration_status",
+                "How far the newest run is",
+                status,
+            )
+            .reads(&header::ACCEPT, "With `text/event-stream` in it: as events.", &text)
+            .answers::<MigrationNow>(StatusCode::OK, "Its state; as events for who accepts those.")
+            .answers_with(
+                StatusCode::OK,
+                events_about,
+                "text/event-stream",
+                &text,
+                &events_example,
+            ),
+        )
+        .with(
+            get(
+                "/api/v1/system/migration-status/events",
+                "watch_migration_status",
+                "How far the newest run is, at each change",
+                events,
+            )
+            .answers_with(
+                StatusCode::OK,
+                events_about,
+                "text/event-stream",
+                &text,
+                &events_example,
+            ),
+        )
+}
+
+async fn status(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.contains("text/event-stream") {
         return events(State(app)).await;
@@ -35,10 +76,10 @@ pub(crate) async fn status(State(app): State<App>, headers: HeaderMap) -> Result
     Ok(Json(MigrationNow::ask(app.pool()).await?).into_response())
 }
 
-/// `GET /api/v1/system/migration-status/events`: an event `status` at once and at each change, `unavailable` while the
+/// An event `status` at once and at each change, `unavailable` while the
 /// database does not answer.
-pub(crate) async fn events(State(app): State<App>) -> Result<Response, Problem> {
-    let listener = app.migration_feed().listen(app.pool()).ok_or_else(Problem::busy)?;
+async fn events(State(app): State<App>) -> Result<Response, Problem> {
+    let listener = app.migration_feed().listen(app.pool()).ok_or_else(|| Problem::of(Code::Busy))?;
     let events = stream::unfold((listener, true), |(mut listener, first)| async move {
         let seen = listener.next().await?;
         let event = as_event(&seen);

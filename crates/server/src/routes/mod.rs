@@ -5,27 +5,31 @@ mod migration;
 mod operations;
 mod orders;
 mod products;
+mod reference;
 mod system;
 
-use axum::{Router, routing::get};
+use axum::Router;
 
-use crate::{app::App, pages, problem::Problem};
+use crate::{app::App, contract::Routes, pages, problem::Problem};
 
 pub(crate) use auth::sign_in;
 pub(crate) use orders::LIST as ORDERS;
 pub(crate) use products::LIST as PRODUCTS;
+pub(crate) use reference::document;
 
+/// Everything that is served: what is described, and the pages.
 pub(crate) fn all() -> Router<App> {
-    Router::new()
-        .route("/api/v1/storefront/{merchant}/products", get(products::list))
-        .route("/api/v1/admin/{merchant}/orders", get(orders::list))
-        .route("/api/v1/auth/merchant/login", axum::routing::post(auth::login))
-        .route("/api/v1/system/migration-status", get(migration::status))
-        .route("/api/v1/system/migration-status/events", get(migration::events))
-        .route("/api/v1/system/isolation", get(operations::isolation))
-        .route("/metrics", get(operations::metrics))
-        .route("/healthz", get(system::healthz))
-        .route("/readyz", get(system::readyz))
-        .merge(pages::routes())
-        .fallback(async || Problem::not_found())
+    described().into_router().merge(pages::routes()).fallback(async || Problem::not_found())
+}
+
+/// What the document has.
+pub(crate) fn described() -> Routes {
+    Routes::default()
+        .merge(products::routes())
+        .merge(orders::routes())
+        .merge(auth::routes())
+        .merge(migration::routes())
+        .merge(operations::routes())
+        .merge(system::routes())
+        .merge(reference::routes())
 }

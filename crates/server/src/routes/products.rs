@@ -1,10 +1,11 @@
-//! `GET /api/v1/storefront/{merchant}/products`
+//! `/api/v1/storefront/{merchant}/products`
 
 use axum::{Json, extract::State};
 use bastide_commerce::{queries::products, rows::Product};
 
 use crate::{
     app::App,
+    contract::{Routes, get},
     merchant::Shop,
     page::{Listing, PageRequest},
     problem::Problem,
@@ -12,7 +13,16 @@ use crate::{
 
 pub(crate) const LIST: &str = "products";
 
-pub(crate) async fn list(
+pub(super) fn routes() -> Routes {
+    Routes::of("storefront", "What visitors of a shop see.").with(get(
+        "/api/v1/storefront/{merchant}/products",
+        "list_products_on_sale",
+        "Products on sale, newest first",
+        list,
+    ))
+}
+
+async fn list(
     State(app): State<App>,
     shop: Shop,
     request: PageRequest,

@@ -1,22 +1,42 @@
 //! Is it alive, is it ready?
 
 use axum::{Json, extract::State};
+use bastide_commerce::Example;
 use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 
-use crate::{app::App, problem::Problem};
+use crate::{
+    app::App,
+    contract::{Routes, get},
+    problem::Problem,
+};
 
-#[derive(Serialize)]
-pub(crate) struct Status {
+pub(super) fn routes() -> Routes {
+    Routes::of("health", "For whoever keeps the server running.")
+        .with(get("/healthz", "check_health", "Whether the process answers", healthz))
+        .with(get("/readyz", "check_readiness", "Whether the database answers and serving is safe", readyz))
+}
+
+#[derive(Serialize, ToSchema)]
+struct Status {
+    #[schema(example = "ready")]
     status: &'static str,
 }
 
-/// The process answers. Never asks the database: a server whose database is away must not be restarted for it.
-pub(crate) async fn healthz() -> Json<Status> {
+impl Example for Status {
+    fn example() -> Value {
+        json!({ "status": "ready" })
+    }
+}
+
+/// Never asks the database: a server whose database is away must not be restarted for it.
+async fn healthz() -> Json<Status> {
     Json(Status { status: "ok" })
 }
 
-/// The database answers, too, and the watch sees no breach: while it does, nothing is lent.
-pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Status>, Problem> {
-    app.pool().ping().await.map_err(|error| Problem::from(bastide_commerce::Error::from(error)))?;
+/// While the watch sees a breach nothing is lent, and this says so.
+async fn readyz(State(app): State<App>) -> Result<Json<Status>, Problem> {
+    app.pool().ping().await?;
     Ok(Json(Status { status: "ready" }))
 }

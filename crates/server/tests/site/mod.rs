@@ -71,6 +71,10 @@ impl Site {
     }
 
     pub(crate) async fn with(config: AppConfig) -> Self {
+        Self::serving(config, App::router).await
+    }
+
+    pub(crate) async fn serving(config: AppConfig, router: impl FnOnce(&App) -> Router) -> Self {
         let (server, database) = shop::migrated().await;
         // Cheap on purpose: the tests are about who gets in, not about how long hashing takes.
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
@@ -87,7 +91,7 @@ impl Site {
         )
         .await;
         let app = App::new(pool, config);
-        let router = app.router();
+        let router = router(&app);
         Self { server, database, app, router }
     }
 
