@@ -134,6 +134,7 @@ fn selected_in_production(id: &str) -> bool {
         Verb::Insert,
         Verb::OnConflict,
         Verb::Merge,
+        Verb::MergeInsert,
         Verb::Update,
         Verb::Returning,
         Verb::Delete,

@@ -16,6 +16,8 @@ pub enum Verb {
     /// `INSERT … ON CONFLICT DO NOTHING`, then `DO UPDATE`, on a key that is there.
     OnConflict,
     Merge,
+    /// `MERGE … WHEN NOT MATCHED THEN INSERT`.
+    MergeInsert,
     Update,
     /// `UPDATE … RETURNING`, or `DELETE … RETURNING` where only that is granted.
     Returning,
@@ -54,6 +56,16 @@ pub enum Context {
     AfterReset,
     /// The transaction before, on the same connection, had a tenant: what a pool hands to the next request.
     AfterReturn,
+    /// The same, then `DISCARD ALL`.
+    AfterDiscard,
+    /// A tenant was set, then `RESET ALL`.
+    AfterResetAll,
+    /// A tenant was set behind a savepoint, then rolled back to it.
+    AfterRollbackTo,
+    /// The transaction before had a tenant, and a statement of it failed.
+    AfterFailure,
+    /// The transaction before had a tenant, and its `COMMIT AND CHAIN` began this one.
+    AfterChain,
 }
 
 /// The way by which the object is reached.
@@ -70,6 +82,10 @@ pub enum Path {
     Prepared,
     /// A cursor opened as one tenant and read as another.
     Cursor,
+    /// The same with `SCROLL`, read forth and back.
+    ScrollCursor,
+    /// The same with `WITH HOLD`, read after its transaction.
+    HeldCursor,
     /// The connection itself; the object is the role.
     Session,
 }
@@ -115,6 +131,7 @@ impl Verb {
             Self::Insert => "insert",
             Self::OnConflict => "on_conflict",
             Self::Merge => "merge",
+            Self::MergeInsert => "merge_insert",
             Self::Update => "update",
             Self::Returning => "returning",
             Self::Delete => "delete",
@@ -131,7 +148,7 @@ impl Verb {
 
 impl Context {
     /// In the order of a matrix.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::Own,
         Self::Other,
         Self::Unset,
@@ -139,7 +156,15 @@ impl Context {
         Self::Malformed,
         Self::AfterReset,
         Self::AfterReturn,
+        Self::AfterDiscard,
+        Self::AfterResetAll,
+        Self::AfterRollbackTo,
+        Self::AfterFailure,
+        Self::AfterChain,
     ];
+
+    /// The first of them, in which every verb is tried; in the others only a read is.
+    pub const OF_EVERY_VERB: usize = 7;
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -151,6 +176,11 @@ impl Context {
             Self::Malformed => "malformed",
             Self::AfterReset => "after_reset",
             Self::AfterReturn => "after_return",
+            Self::AfterDiscard => "after_discard",
+            Self::AfterResetAll => "after_reset_all",
+            Self::AfterRollbackTo => "after_rollback_to",
+            Self::AfterFailure => "after_failure",
+            Self::AfterChain => "after_chain",
         }
     }
 }
@@ -166,6 +196,8 @@ impl Path {
             Self::ForeignKey => "foreign_key",
             Self::Prepared => "prepared",
             Self::Cursor => "cursor",
+            Self::ScrollCursor => "scroll_cursor",
+            Self::HeldCursor => "held_cursor",
             Self::Session => "session",
         }
     }

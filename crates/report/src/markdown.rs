@@ -274,8 +274,7 @@ fn probes(page: &mut Page, verdict: &Verdict) {
         &headings,
         matrix.rows.iter().map(|row| {
             let signs = |column: &Column| {
-                let contexts = if column.contexts.len() > 1 { &Context::ALL[..] } else { &column.contexts };
-                let signs = contexts.iter().map(|context| {
+                let signs = column.places().iter().map(|context| {
                     match row.cell(column.verb, *context).map(|probe| &probe.outcome) {
                         None => '·',
                         Some(Outcome::Held) => '●',

@@ -44,6 +44,18 @@ impl Matrix<'_> {
     }
 }
 
+impl Column {
+    /// Of a verb that is tried in several contexts, a place for each, so that a place means the same in each column. Those that
+    /// only a read is tried in come last.
+    pub(crate) fn places(&self) -> &[Context] {
+        let all = match self.contexts.last() {
+            Some(last) if Context::ALL[Context::OF_EVERY_VERB..].contains(last) => Context::ALL.len(),
+            _ => Context::OF_EVERY_VERB,
+        };
+        if self.contexts.len() > 1 { &Context::ALL[..all] } else { &self.contexts }
+    }
+}
+
 type Cells<'a> = BTreeMap<(Verb, Context), &'a Probe>;
 
 impl<'a> Matrix<'a> {
@@ -104,6 +116,8 @@ impl<'a> Row<'a> {
         match self.path {
             Path::Prepared => Some("prepared"),
             Path::Cursor => Some("cursor"),
+            Path::ScrollCursor => Some("scroll cursor"),
+            Path::HeldCursor => Some("held cursor"),
             Path::ForeignKey => Some("foreign key"),
             _ => None,
         }
@@ -119,6 +133,7 @@ pub(crate) fn heading(verb: Verb) -> &'static str {
         Verb::Insert => "insert",
         Verb::OnConflict => "confl.",
         Verb::Merge => "merge",
+        Verb::MergeInsert => "m. ins.",
         Verb::Update => "update",
         Verb::Returning => "return.",
         Verb::Delete => "delete",
@@ -140,7 +155,8 @@ pub(crate) fn meaning(verb: Verb) -> &'static str {
         Verb::CopyOut => "COPY TO",
         Verb::Insert => "INSERT",
         Verb::OnConflict => "INSERT … ON CONFLICT",
-        Verb::Merge => "MERGE",
+        Verb::Merge => "MERGE … UPDATE",
+        Verb::MergeInsert => "MERGE … INSERT",
         Verb::Update => "UPDATE",
         Verb::Returning => "UPDATE … RETURNING",
         Verb::Delete => "DELETE",

@@ -97,6 +97,37 @@ async fn a_shop_without_walls_is_shut_until_they_stand_again() {
 }
 
 #[tokio::test]
+async fn a_new_table_of_tenants_that_default_privileges_open_shuts_the_shop() {
+    let site = watched().await;
+    site.app.look().await;
+    let make = "CREATE TABLE public.wishes AS SELECT id, merchant_id FROM public.products";
+    site.database.execute(make).await;
+    assert_eq!(site.app.look().await, Standing::Isolated, "nobody lets the server's login in");
+    site.database
+        .execute("DROP TABLE public.wishes; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO bastide_app")
+        .await;
+    site.database.execute(make).await;
+    assert_eq!(site.app.look().await, Standing::Breached);
+    assert_eq!(site.get(PRODUCTS, &[]).await.problem(503), "not_isolated");
+    let seen = isolation(&site).await;
+    let why = seen["breached"][0]["why"].as_str().unwrap();
+    assert!(seen["breached"][0]["name"] == "posture" && why.contains("public.wishes"), "{seen:#}");
+    assert_eq!(
+        (&seen["drift"][0]["object"], &seen["drift"][0]["unbinds"]),
+        (&json!("public.wishes"), &json!(true))
+    );
+    assert_eq!(
+        (metric(&site, "bastide_isolation_shut").await, metric(&site, "bastide_isolation_drift").await),
+        (1.0, 2.0)
+    );
+    let breached = r#"bastide_isolation_probes_total{probe="posture",result="breached"}"#;
+    assert_eq!(metric(&site, breached).await, 1.0);
+    site.database.execute("REVOKE ALL ON public.wishes FROM bastide_app").await;
+    assert_eq!(site.app.look().await, Standing::Isolated);
+    assert_eq!(site.get(PRODUCTS, &[]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_database_that_cannot_be_read_is_never_a_success() {
     let site = watched().await;
     site.database.execute("ALTER ROLE bastide_app NOLOGIN; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'bastide_app'").await;

@@ -182,6 +182,48 @@ async fn what_is_merely_different_is_named_and_the_shop_goes_on() {
 }
 
 #[tokio::test]
+async fn a_new_table_with_rows_of_tenants_stops_the_server_once_the_login_is_let_in() {
+    let mut served = Served::begin().await;
+    // Without a grant the login cannot reach it, so neither can a tenant.
+    let round = served.after("CREATE TABLE public.copied AS SELECT * FROM public.\"Notes\"").await;
+    assert_eq!((round.standing(), drift(&round)), (Standing::Isolated, Vec::new()), "{round:?}");
+    served.database.execute("DROP TABLE public.copied; ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO app").await;
+    let by_default =
+        "default privileges of postgres in schema public: privilege SELECT on tables to app was added";
+    for (make, name, mend) in [
+        (
+            "CREATE TABLE public.copied AS SELECT * FROM public.\"Notes\"",
+            "copied",
+            "DROP TABLE public.copied",
+        ),
+        (
+            "CREATE TABLE public.said (note bigint REFERENCES public.\"Notes\", what text)",
+            "said",
+            "DROP TABLE public.said",
+        ),
+        (
+            "CREATE TABLE public.later (tenant_id integer) PARTITION BY LIST (tenant_id); CREATE TABLE public.ones PARTITION OF public.later DEFAULT; REVOKE ALL ON public.ones FROM app",
+            "later",
+            "ALTER TABLE public.later ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+        ),
+    ] {
+        let round = served.breached(make, &["posture"], mend).await;
+        let what = "a table with rows of tenants the login can reach since, and row-level security does not bind it there";
+        assert_eq!(drift(&round), [format!("public.{name}: {what}"), by_default.to_owned()]);
+    }
+    // So does one that was open before the server, once it is told whose its rows are.
+    served.database.execute("CREATE TABLE public.rates (code text)").await;
+    served.watch = Watch::new(&served.pool);
+    assert_eq!(served.watch.look().await.standing(), Standing::Isolated);
+    let tell = "ALTER TABLE public.rates ADD tenant_id integer";
+    let round = served.breached(tell, &["posture"], "ALTER TABLE public.rates DROP tenant_id").await;
+    assert_eq!(drift(&round), ["public.rates: it holds rows of tenants since"]);
+    // The name of the tenant column alone is no sign where it is of another kind.
+    let round = served.after("CREATE TABLE public.plain (tenant_id text, id integer)").await;
+    assert_eq!((round.standing(), round.shut), (Standing::Isolated, false), "{round:?}");
+}
+
+#[tokio::test]
 async fn what_the_event_trigger_noted_since_is_told() {
     let mut served = Served::begin().await;
     let noted = served.after("CREATE FUNCTION bastide.ddl_since(after bigint) RETURNS TABLE (id bigint, at timestamptz, login text, run text, command text, object text) \

@@ -119,6 +119,11 @@ fn short(context: Context) -> &'static str {
         Context::Malformed => "ma",
         Context::AfterReset => "rs",
         Context::AfterReturn => "rt",
+        Context::AfterDiscard => "di",
+        Context::AfterResetAll => "ra",
+        Context::AfterRollbackTo => "rb",
+        Context::AfterFailure => "fa",
+        Context::AfterChain => "ch",
     }
 }
 

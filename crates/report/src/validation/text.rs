@@ -106,7 +106,9 @@ fn matrix(verdict: &Verdict) -> String {
     let label = matrix.rows.iter().map(|row| name(row).chars().count()).max().unwrap_or_default().min(40);
     let mut out = String::from("held .   breached X   untested ?   no such cell: blank\n");
     let order: Vec<String> = Context::ALL.iter().map(|context| context.as_str().replace('_', " ")).collect();
-    out.push_str(&format!("in each column, from the left: {}\n", order.join(", ")));
+    let (every, reads) = order.split_at(Context::OF_EVERY_VERB);
+    out.push_str(&format!("in each column, from the left: {}\n", every.join(", ")));
+    out.push_str(&format!("then, where it is only read: {}\n", reads.join(", ")));
     let mut block: Vec<&Column> = Vec::new();
     let mut used = label;
     let mut blocks = Vec::new();
@@ -170,14 +172,12 @@ fn push_line(out: &mut String, name: &str, label: usize, columns: impl Iterator<
 }
 
 fn width(column: &Column) -> usize {
-    // All verbs that are tried in several contexts show all of them, so that a place means the same in each column.
-    let signs = if column.contexts.len() > 1 { Context::ALL.len() } else { 1 };
-    signs.max(heading(column.verb).len())
+    column.places().len().max(heading(column.verb).len())
 }
 
 fn signs(row: &Row<'_>, column: &Column) -> String {
-    let contexts = if column.contexts.len() > 1 { &Context::ALL[..] } else { &column.contexts };
-    contexts
+    column
+        .places()
         .iter()
         .map(|context| match row.cell(column.verb, *context).map(|probe| &probe.outcome) {
             None => ' ',

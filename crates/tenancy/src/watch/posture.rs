@@ -69,7 +69,7 @@ impl Posture {
             match (before.0.get(object), self.0.get(object)) {
                 // A relation's own line says it all.
                 _ if (gone_relation || new_relation) && *kind != Kind::Relation => {}
-                (None, Some(now)) if kind.stands_alone() => drift.push(say(news(*kind, now), false)),
+                (None, Some(now)) if kind.stands_alone() => drift.push(say(news(*kind, now), lies_open(now))),
                 (Some(_), None) if kind.stands_alone() => {
                     drift
                         .push(say("is gone, or out of the login's reach".to_owned(), *kind == Kind::Context));
@@ -77,12 +77,13 @@ impl Posture {
                 (was, now) => {
                     let none = BTreeMap::new();
                     let (was, now) = (was.unwrap_or(&none), now.unwrap_or(&none));
+                    let opened = lies_open(now);
                     let names: BTreeSet<&String> = was.keys().chain(now.keys()).collect();
                     drift.extend(names.into_iter().filter_map(|fact| {
                         let (was, now) = (was.get(fact), now.get(fact));
                         let (change, unbinds) =
                             kind.change(fact, was.map(String::as_str), now.map(String::as_str))?;
-                        Some(say(change, unbinds))
+                        Some(say(change, unbinds || fact == "rows" && opened))
                     }));
                 }
             }
@@ -149,6 +150,8 @@ impl Kind {
             _ => false,
         };
         let change = match (was, now) {
+            (_, Some(rows)) if fact == "rows" => format!("it holds rows {rows} since"),
+            (_, None) if fact == "rows" => "it holds no rows of tenants any more".to_owned(),
             (_, Some("on")) => format!("{fact} was put on"),
             (Some("on"), _) => format!("{fact} was taken off"),
             (None, Some(_)) => format!("{fact} was added"),
@@ -162,6 +165,13 @@ impl Kind {
     }
 }
 
+/// A table, a copy of one or a far one that holds rows of tenants, before anything filters it for the login. What a view shows its
+/// owner may be bound for; that is for validate to say.
+fn lies_open(facts: &BTreeMap<String, String>) -> bool {
+    let has = |fact: &str, value: &str| facts.get(fact).is_some_and(|found| found == value);
+    has("rows", "of tenants") && !has("row security", "on") && !has("kind", "view")
+}
+
 fn news(kind: Kind, facts: &BTreeMap<String, String>) -> String {
     let has = |fact: &str, value: &str| facts.get(fact).is_some_and(|found| found == value);
     let what = facts.get("kind").map_or("function", String::as_str);
@@ -173,7 +183,8 @@ fn news(kind: Kind, facts: &BTreeMap<String, String>) -> String {
     match kind {
         Kind::Relation if bound => format!("a {what} the login can reach since; row-level security is on"),
         Kind::Relation => {
-            format!("a {what} the login can reach since, and row-level security does not bind it there")
+            let rows = if lies_open(facts) { " with rows of tenants" } else { "" };
+            format!("a {what}{rows} the login can reach since, and row-level security does not bind it there")
         }
         _ if has("SECURITY DEFINER", "on") => {
             format!(

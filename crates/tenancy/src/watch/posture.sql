@@ -11,6 +11,22 @@ WITH who AS MATERIALIZED (
           SELECT FROM who w WHERE pg_catalog.has_schema_privilege(w.oid, n.oid, 'USAGE')
             AND (pg_catalog.has_any_column_privilege(w.oid, c.oid, 'SELECT, INSERT, UPDATE, REFERENCES')
               OR pg_catalog.has_table_privilege(w.oid, c.oid, 'DELETE, TRUNCATE, TRIGGER')))
+), tenanted AS MATERIALIZED (
+    -- What has the column of a tenant, by name and type, or references a scoped table, holds rows of tenants. A root's own key is
+    -- everybody's name for a key.
+    WITH scoped AS (
+        SELECT p.polrelid, t.attname, t.atttypid FROM pg_catalog.pg_policy p
+        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_policy'::regclass AND d.objid = p.oid
+            AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = p.polrelid AND d.refobjsubid > 0
+        JOIN pg_catalog.pg_attribute t ON t.attrelid = d.refobjid AND t.attnum = d.refobjsubid
+        WHERE p.polname = 'bastide_tenant' AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = p.polrelid AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = t.attnum)
+    )
+    SELECT r.oid FROM reach r JOIN pg_catalog.pg_attribute t ON t.attrelid = r.oid AND t.attnum > 0 AND NOT t.attisdropped
+        JOIN scoped s ON s.attname = t.attname AND s.atttypid = t.atttypid
+    UNION
+    SELECT f.conrelid FROM pg_catalog.pg_constraint f WHERE f.contype = 'f'
+        AND f.confrelid IN (SELECT p.polrelid FROM pg_catalog.pg_policy p WHERE p.polname = 'bastide_tenant')
 ), policies AS (
     SELECT r.object, p.polname, p.polpermissive, (p.polroles @> '{0}' OR EXISTS (SELECT FROM who w WHERE w.oid = ANY (p.polroles))) AS binds,
         pg_catalog.concat_ws(' ', CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
@@ -60,7 +76,8 @@ WITH who AS MATERIALIZED (
         FROM pg_catalog.pg_database d, pg_catalog.aclexplode(coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) a
         WHERE d.datname = pg_catalog.current_database()
     UNION ALL
-    SELECT 'other', pg_catalog.format('default privileges of %I', pg_catalog.pg_get_userbyid(d.defaclrole)) || coalesce(pg_catalog.format(' in schema %I', n.nspname), ''),
+    SELECT 'other', pg_catalog.format('default privileges of %I', pg_catalog.pg_get_userbyid(d.defaclrole)) 
+                || CASE WHEN n.oid IS NULL THEN '' ELSE pg_catalog.format(' in schema %I', n.nspname) END,
             a.privilege_type || ' on ' || CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'f' THEN 'functions' WHEN 'S' THEN 'sequences'
                 WHEN 'T' THEN 'types' WHEN 'n' THEN 'schemas' ELSE d.defaclobjtype::text END, a.grantee
         FROM pg_catalog.pg_default_acl d LEFT JOIN pg_catalog.pg_namespace n ON n.oid = d.defaclnamespace, pg_catalog.aclexplode(d.defaclacl) a
@@ -68,6 +85,7 @@ WITH who AS MATERIALIZED (
 SELECT 'relation' AS kind, r.object, f.fact, f.value FROM reach r, LATERAL (VALUES
     ('kind', CASE r.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialised view' WHEN 'f' THEN 'foreign table' ELSE 'table' END),
     ('owner', pg_catalog.pg_get_userbyid(r.relowner)::text),
+    ('rows', CASE WHEN r.oid IN (SELECT oid FROM tenanted) THEN 'of tenants' END),
     ('row security', CASE WHEN r.relrowsecurity THEN 'on' ELSE 'off' END),
     ('FORCE', CASE WHEN r.relforcerowsecurity THEN 'on' ELSE 'off' END),
     -- Whatever way it was spelt.

@@ -2,7 +2,7 @@
 //! server needs for it and not a round trip each.
 
 use bastide_connect::Target;
-use bastide_record::{Cell, Context};
+use bastide_record::{Cell, Context, Verb};
 use bastide_sql::{Literal, Sql, sql};
 use futures_util::{
     TryStreamExt,
@@ -35,8 +35,7 @@ pub(super) struct Actor<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Trial {
     pub(super) cell: Cell,
-    /// An earlier transaction on the same connection, committed.
-    pub(super) before: Option<Vec<Sql>>,
+    pub(super) before: Option<Before>,
     /// Rows made, and the context set.
     pub(super) opening: Vec<Sql>,
     pub(super) act: Act,
@@ -44,6 +43,18 @@ pub(super) struct Trial {
     pub(super) after: Option<Sql>,
     /// How a script comes to the rows that the attempt had ready, before anything else.
     pub(super) given: Vec<Given>,
+}
+
+/// What the same connection did before: a transaction, and how it ended.
+#[derive(Clone, Debug)]
+pub(super) enum Before {
+    Committed(Vec<Sql>),
+    /// Committed, and then the session discarded.
+    Discarded(Vec<Sql>),
+    /// One more statement fails, and it is rolled back.
+    Failed(Vec<Sql>),
+    /// Its COMMIT begins the attempt's own.
+    Chained(Vec<Sql>),
 }
 
 #[derive(Clone, Debug)]
@@ -109,6 +120,12 @@ impl<'a> Actor<'a> {
         Self { client: session.client(owner), enter: session.enter(), production, way_in, seals }
     }
 
+    /// Whether the session may be discarded: the owner's holds what others count on, and in production a pooler's may be
+    /// anybody's.
+    pub(super) fn may_discard(&self) -> bool {
+        self.enter.is_empty() && !self.production
+    }
+
     /// Makes each attempt, in order, and rolls it back.
     pub(super) async fn all(&self, trials: &[Trial]) -> Result<Vec<Reply>, VerifyError> {
         let mut replies = Vec::with_capacity(trials.len());
@@ -127,19 +144,16 @@ impl<'a> Actor<'a> {
     /// Each future sends all it has when it is first polled, so the messages of one attempt stay together.
     pub(super) async fn one(&self, trial: &Trial) -> Result<Reply, VerifyError> {
         let lost = |source| VerifyError::Lost { object: trial.cell.object.clone(), source };
-        let before = trial.before.as_ref().map(|before| self.said(&self.transaction(before, "COMMIT")));
-        let opening = self.said(&joined(
-            &self.begin().into_iter().chain(trial.opening.iter().cloned()).collect::<Vec<_>>(),
-        ));
+        let before: Vec<String> = self.before(trial).iter().map(|message| self.said(message)).collect();
+        let meant_to_fail = usize::from(matches!(trial.before, Some(Before::Failed(_))));
+        let opening = self.said(&format!("{}{}", joined(&self.entered(trial)), joined(&trial.opening)));
         let end = match &trial.after {
             Some(after) => format!("ROLLBACK;\n{after}"),
             None => "ROLLBACK".to_owned(),
         };
         let before = async {
-            match &before {
-                Some(before) => self.client.batch_execute(before).await,
-                None => Ok(()),
-            }
+            let answers = join_all(before.iter().map(|message| self.client.batch_execute(message))).await;
+            answers.into_iter().skip(meant_to_fail).collect::<Result<(), _>>()
         };
         let opening = self.client.batch_execute(&opening);
         let (before, opening, act, end) = match &trial.act {
@@ -201,10 +215,15 @@ impl<'a> Actor<'a> {
             script.push_str(&joined(&[set_tenant(&given.tenant)]));
             script.push_str(&format!("{} \\gset\nROLLBACK;\n", given.query));
         }
-        if let Some(before) = &trial.before {
-            script.push_str(&self.transaction(before, "COMMIT;\n"));
+        let before = self.before(trial).join(";\n");
+        match &trial.before {
+            Some(Before::Failed(_)) => {
+                script.push_str(&format!("\\set ON_ERROR_STOP off\n{before};\n\\set ON_ERROR_STOP on\n"));
+            }
+            Some(_) => script.push_str(&format!("{before};\n")),
+            None => {}
         }
-        script.push_str(&joined(&self.begin()));
+        script.push_str(&joined(&self.entered(trial)));
         script.push_str(&rest);
         script.push_str("ROLLBACK;\n");
         match &self.seals {
@@ -238,11 +257,25 @@ impl<'a> Actor<'a> {
         begin
     }
 
-    fn transaction(&self, statements: &[Sql], end: &str) -> String {
-        let mut text = joined(&self.begin());
-        text.push_str(&joined(statements));
-        text.push_str(end);
-        text
+    /// What a transaction begins with; one that is chained to another has begun.
+    fn entered(&self, trial: &Trial) -> Vec<Sql> {
+        let begun = usize::from(matches!(trial.before, Some(Before::Chained(_))));
+        self.begin().split_off(begun)
+    }
+
+    /// Message by message: what discards a session may stand in no other.
+    fn before(&self, trial: &Trial) -> Vec<String> {
+        let transaction =
+            |statements: &[Sql], end: &str| format!("{}{}{end}", joined(&self.begin()), joined(statements));
+        match &trial.before {
+            None => Vec::new(),
+            Some(Before::Committed(some)) => vec![transaction(some, "COMMIT")],
+            Some(Before::Discarded(some)) => {
+                vec![transaction(some, "COMMIT"), "DISCARD ALL".to_owned()]
+            }
+            Some(Before::Failed(some)) => vec![transaction(some, "SELECT 1 / 0"), "ROLLBACK".to_owned()],
+            Some(Before::Chained(some)) => vec![transaction(some, "COMMIT AND CHAIN")],
+        }
     }
 }
 
@@ -257,14 +290,24 @@ pub(super) fn call(argument: &str) -> Sql {
 
 /// What brings a transaction into a context; `own` is the tenant that acts. For a context that the transaction before
 /// left behind, what that transaction does comes first.
-pub(super) fn enter(context: Context, own: &str) -> (Option<Vec<Sql>>, Vec<Sql>) {
+pub(super) fn enter(context: Context, own: &str) -> (Option<Before>, Vec<Sql>) {
+    let before = vec![set_tenant(own)];
     match context {
         Context::Own | Context::Other => (None, vec![set_tenant(own)]),
         Context::Unset => (None, Vec::new()),
         Context::Empty => (None, vec![sql!("SET LOCAL bastide.tenant = ''")]),
         Context::Malformed => (None, vec![sql!("SET LOCAL bastide.tenant = 'no key'' OR true --'")]),
         Context::AfterReset => (None, vec![set_tenant(own), sql!("RESET bastide.tenant")]),
-        Context::AfterReturn => (Some(vec![set_tenant(own)]), Vec::new()),
+        Context::AfterReturn => (Some(Before::Committed(before)), Vec::new()),
+        Context::AfterDiscard => (Some(Before::Discarded(before)), Vec::new()),
+        Context::AfterFailure => (Some(Before::Failed(before)), Vec::new()),
+        Context::AfterChain => (Some(Before::Chained(before)), Vec::new()),
+        // It resets the limits, too.
+        Context::AfterResetAll => (None, vec![set_tenant(own), sql!("RESET ALL"), Sql::trusted(LIMITS)]),
+        Context::AfterRollbackTo => {
+            let savepoint = sql!("SAVEPOINT bastide_context");
+            (None, vec![savepoint, set_tenant(own), sql!("ROLLBACK TO bastide_context")])
+        }
     }
 }
 
@@ -336,6 +379,17 @@ impl Refusal {
     /// An integrity check (class 23) of the server's own.
     pub(super) fn constraint(&self) -> bool {
         !self.early && self.by_constraint && self.code.code().starts_with("23")
+    }
+
+    /// PostgreSQL has no such statement for this kind of relation, whoever asks: MERGE into a view (before 17) or into
+    /// what has rules, ON CONFLICT where a trigger or a rule writes, any write of a view that cannot be written.
+    pub(super) fn unknown_to_it(&self, verb: Verb) -> bool {
+        let codes: &[&str] = match verb {
+            Verb::Merge | Verb::MergeInsert | Verb::OnConflict => &["42809", "55000", "0A000", "42P10"],
+            Verb::Insert | Verb::Update | Verb::Returning | Verb::Delete => &["42809", "55000"],
+            _ => &[],
+        };
+        !self.early && codes.contains(&self.code.code())
     }
 
     /// The server gave up rather than answered: timeouts, locks, deadlocks.

@@ -1,6 +1,7 @@
 //! Verbs that are aimed at rows: reading, copying out, and writing what is there. Aimed at one's own they must succeed;
 //! everywhere else they must touch nothing.
 
+use bastide_catalog::View;
 use bastide_record::{Context, Outcome, Path, Verb};
 use bastide_sql::{Ident, QualifiedName, Sql, sql};
 
@@ -25,7 +26,7 @@ pub(super) struct Target<'a> {
     /// A column that may be set to itself.
     pub(super) harmless: &'a Ident,
     /// A view has no `ctid`, so there one row cannot be told from the others.
-    pub(super) is_table: bool,
+    pub(super) view: Option<&'a View>,
     pub(super) returning_by_delete: bool,
     /// What its zero-row probe said: where that held, no row seen without a context needs no other control.
     pub(super) filtered: bool,
@@ -50,10 +51,11 @@ pub(super) async fn probe(
 ) -> Result<(), VerifyError> {
     let subject = target.subject;
     let (Some(own), other) = (&subject.own, &subject.other) else { return Ok(()) };
-    let contexts = Context::ALL.into_iter().filter(|context| match context {
+    let contexts = contexts_of(verb).filter(|context| match context {
         // Without the privilege there is nothing to succeed.
         Context::Own => allowed,
         Context::Other => other.is_some(),
+        Context::AfterDiscard => ground.app.may_discard(),
         _ => true,
     });
     let trials: Vec<Trial> = contexts
@@ -77,6 +79,10 @@ pub(super) async fn probe(
         left.into_iter().map(|trial| Case(trial.cell).untested("not tried: the first attempt gave up"));
     probes.extend(left);
     let trials: Vec<Trial> = first.iter().cloned().chain(rest).collect();
+    if let Some(refused) = super::unknown_to_it(ground, &trials, &replies) {
+        probes.extend(refused);
+        return Ok(());
+    }
     let mut judged = trials.iter().zip(&replies).peekable();
     let control = if allowed {
         let Some((trial, reply)) = judged.next_if(|(trial, _)| trial.cell.context == Context::Own) else {
@@ -108,6 +114,12 @@ pub(super) async fn probe(
         probes.push(judge(ground, target, trial, reply, &control));
     }
     Ok(())
+}
+
+/// A read is tried in all there are.
+fn contexts_of(verb: Verb) -> impl Iterator<Item = Context> {
+    let tried = if verb == Verb::Select { Context::ALL.len() } else { Context::OF_EVERY_VERB };
+    Context::ALL.into_iter().take(tried)
 }
 
 fn aim(verb: Verb, context: Context) -> Aim {
@@ -152,7 +164,7 @@ fn statement(ground: &Ground<'_>, target: &Target<'_>, verb: Verb, aim: Aim) -> 
 /// As a tenant: no row of anybody else, and as many as the owner counts.
 fn own_count(ground: &Ground<'_>, target: &Target<'_>) -> Sql {
     let own = target.own();
-    let rows = if ground.production || !target.is_table {
+    let rows = if ground.production || !target.is_table() {
         sql!("(SELECT {} FROM {} LIMIT {})", target.column, target.name, LIMIT)
     } else {
         sql!("{}", target.name)
@@ -185,10 +197,10 @@ async fn own_rows(
     if own.seen() == 0 {
         return Ok(case.held("the table is empty, so only the zero-row probe proves that it is filtered"));
     }
-    if ground.production || !target.is_table {
+    if ground.production || !target.is_table() {
         return Ok(if seen > 0 {
             case.held(format!("as a tenant it sees rows ({seen} looked at), all of that tenant"))
-        } else if target.is_table {
+        } else if target.is_table() {
             case.untested("the tenant has rows, but the application sees none of them")
         } else {
             case.held(
@@ -284,9 +296,21 @@ impl Target<'_> {
         self.subject.other.as_ref().map_or_else(|| sql!("NULL"), |side| self.subject.value(&side.key))
     }
 
+    fn is_table(&self) -> bool {
+        self.view.is_none()
+    }
+
+    pub(super) fn shows(&self, column: &Ident) -> bool {
+        self.view.is_none_or(|view| view.columns.iter().any(|shown| shown.name == *column))
+    }
+
     /// `COPY t TO` is for plain tables alone.
     fn is_whole_table(&self) -> bool {
-        self.is_table && self.subject.table.kind != bastide_catalog::TableKind::Partitioned
+        self.is_table() && self.subject.table.kind != bastide_catalog::TableKind::Partitioned
+    }
+
+    pub(super) fn one_of_its_own(&self) -> Sql {
+        self.condition(Aim::OneOwn)
     }
 
     fn one_own(&self) -> Sql {
@@ -295,7 +319,7 @@ impl Target<'_> {
 
     fn condition(&self, aim: Aim) -> Sql {
         match aim {
-            Aim::OneOwn if self.is_table => {
+            Aim::OneOwn if self.is_table() => {
                 sql!("ctid = {} AND {} = {}", self.one_own(), self.column, self.own())
             }
             Aim::OneOwn | Aim::AllOwn => sql!("{} = {}", self.column, self.own()),
@@ -306,10 +330,10 @@ impl Target<'_> {
 
     fn merge_condition(&self, aim: Aim) -> Sql {
         match aim {
-            Aim::OneOwn => {
+            Aim::OneOwn if self.is_table() => {
                 sql!("target.ctid = {} AND target.{} = {}", self.one_own(), self.column, self.own())
             }
-            Aim::AllOwn => sql!("target.{} = {}", self.column, self.own()),
+            Aim::OneOwn | Aim::AllOwn => sql!("target.{} = {}", self.column, self.own()),
             Aim::Theirs => sql!("target.{} = {}", self.column, self.theirs()),
             Aim::All => sql!("true"),
         }

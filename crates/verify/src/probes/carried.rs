@@ -1,5 +1,5 @@
-//! What is begun as one tenant and gone on with as another: statements prepared, and cursors opened, before the context
-//! was switched. All of it inside one transaction, so that it goes through a pooler.
+//! Statements prepared as one tenant and executed as another. All of it inside one transaction, so that it goes through a
+//! pooler.
 
 use bastide_record::{Context, Path, Verb};
 use bastide_sql::{Sql, sql};
@@ -35,37 +35,16 @@ pub(super) async fn probe(
         _ => sql!("SET LOCAL bastide.tenant = ''"),
     };
     for context in [Context::Other, Context::Empty] {
-        let trial = |path, verb, statements: Vec<Sql>| {
-            let mut cell = target.cell(verb, context);
-            cell.path = path;
-            let mut trial = subject.trial(cell, statements);
-            // It begins as a tenant, whatever it goes on as.
-            if context == Context::Empty {
-                trial.opening.pop();
-                trial.opening.push(set_tenant(&own.key));
-            }
-            if path == Path::Prepared {
-                trial.after = Some(sql!("DEALLOCATE bastide_probe"));
-            }
+        let trial = |verb, statements: Vec<Sql>| {
+            let mut trial = begun_as_own(target, (Path::Prepared, verb, context), statements);
+            trial.after = Some(sql!("DEALLOCATE bastide_probe"));
             trial
         };
         if subject.reach.may("SELECT") {
             let mut statements = vec![sql!("PREPARE bastide_probe AS {}", read)];
             statements.extend(std::iter::repeat_n(sql!("EXECUTE bastide_probe"), EXECUTIONS));
             statements.extend([switched(context), sql!("EXECUTE bastide_probe")]);
-            trials.push(trial(Path::Prepared, Verb::Select, statements));
-            let cursor =
-                sql!("DECLARE bastide_probe CURSOR FOR SELECT {}::text FROM {}", target.column, target.name);
-            trials.push(trial(
-                Path::Cursor,
-                Verb::Select,
-                vec![
-                    cursor,
-                    sql!("FETCH 1 FROM bastide_probe"),
-                    switched(context),
-                    sql!("FETCH 100 FROM bastide_probe"),
-                ],
-            ));
+            trials.push(trial(Verb::Select, statements));
         }
         if ground.production {
             continue;
@@ -92,14 +71,14 @@ pub(super) async fn probe(
                 target.column,
                 subject.value(&own.key)
             );
-            trials.push(trial(Path::Prepared, Verb::Update, write(&update)));
+            trials.push(trial(Verb::Update, write(&update)));
         }
         if let (true, Some(rows)) = (subject.reach.may("INSERT"), &subject.rows) {
-            let insert = write(&rows.insert(subject, &own.key, ATTEMPT, &[]));
+            let insert = write(&rows.row(subject, &own.key, ATTEMPT, &[]).insert(target.name));
             let [prepare, _, execute, ..] = insert.as_slice() else { continue };
-            let control = trial(Path::Prepared, Verb::Insert, vec![prepare.clone(), execute.clone()]);
+            let control = trial(Verb::Insert, vec![prepare.clone(), execute.clone()]);
             let after = vec![prepare.clone(), switched(context), execute.clone()];
-            inserts.push([control, trial(Path::Prepared, Verb::Insert, after)]);
+            inserts.push([control, trial(Verb::Insert, after)]);
         }
     }
     for (trial, reply) in trials.iter().zip(ground.app.all(&trials).await?) {
@@ -109,6 +88,17 @@ pub(super) async fn probe(
         probes.push(insert(ground, pair).await?);
     }
     Ok(())
+}
+
+/// An attempt that begins as a tenant, whatever its cell says it goes on as.
+pub(super) fn begun_as_own(
+    target: &Target<'_>,
+    (path, verb, context): (Path, Verb, Context),
+    statements: Vec<Sql>,
+) -> Trial {
+    let mut trial = target.subject.trial(target.cell(verb, Context::Own), statements);
+    (trial.cell.path, trial.cell.context) = (path, context);
+    trial
 }
 
 /// A refusal ends the transaction, so the control has one of its own.
@@ -141,29 +131,13 @@ async fn insert(ground: &Ground<'_>, trials: &[Trial; 2]) -> Result<Probe, Verif
 
 fn judge(ground: &Ground<'_>, target: &Target<'_>, trial: &Trial, reply: &super::attempt::Reply) -> Probe {
     let case = Case(trial.cell.clone());
-    let own = target.subject.own.as_ref().map(|side| side.key.as_str());
     let has_rows = target.subject.own.as_ref().is_some_and(|side| side.seen() > 0);
     let breached = |how: String, control: &str| case.breached(how, control, ground.app.script(trial));
     let none = |why: &str| {
         case.untested(if has_rows { why } else { "the table is empty, and no row could be made in it" })
     };
-    match (reply, trial.cell.path, trial.cell.verb) {
-        (Ok(answer), Path::Cursor, _) => {
-            let fetched =
-                |at: usize| answer.results.get(at).map(|result| result.rows.as_slice()).unwrap_or_default();
-            if fetched(1).is_empty() {
-                return none("the cursor gave no row to the tenant that opened it");
-            }
-            let is_own = |row: &Vec<Option<String>>| row.first().and_then(Option::as_deref) == own;
-            let mixed = fetched(1).iter().chain(fetched(3)).filter(|row| !is_own(row)).count();
-            let control = "it gives a row to the tenant that opened it";
-            if mixed == 0 {
-                case.held(control)
-            } else {
-                breached(format!("{mixed} rows of another tenant came out of one cursor"), control)
-            }
-        }
-        (Ok(answer), _, Verb::Select) => {
+    match (reply, trial.cell.verb) {
+        (Ok(answer), Verb::Select) => {
             let (before, after) = (answer.number_of(1, 0), answer.number_of(EXECUTIONS + 2, 0));
             let control = format!("prepared and executed as the one tenant it counts {before} rows");
             match (before, after) {
@@ -175,7 +149,7 @@ fn judge(ground: &Ground<'_>, target: &Target<'_>, trial: &Trial, reply: &super:
                 ),
             }
         }
-        (Ok(answer), ..) => {
+        (Ok(answer), _) => {
             let (before, after) = (answer.affected_by(2), answer.affected());
             let control = format!("prepared and executed as the one tenant it writes {before} rows");
             match (before, after) {

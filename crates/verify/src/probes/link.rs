@@ -140,7 +140,9 @@ fn values(
 /// The write, then whatever it put off.
 fn statements(subject: &Subject<'_>, verb: Verb, own: &Side, values: &[(Ident, Sql)]) -> Vec<Sql> {
     let write = match &subject.rows {
-        Some(rows) if verb == Verb::Insert => rows.insert(subject, &own.key, ATTEMPT, values),
+        Some(rows) if verb == Verb::Insert => {
+            rows.row(subject, &own.key, ATTEMPT, values).insert(&subject.table.name)
+        }
         _ => {
             let set = values.iter().map(|(column, value)| sql!("{} = {}", column, value));
             sql!(

@@ -9,6 +9,7 @@ mod by_rows;
 mod carried;
 mod closed;
 mod copy_in;
+mod cursor;
 mod forged;
 mod function;
 mod insert;
@@ -77,6 +78,10 @@ impl Ground<'_> {
         Cell { object: table.name.to_string(), path, verb, context }
     }
 
+    fn major(&self) -> u32 {
+        self.posture.catalog.server.version / 10_000
+    }
+
     fn cell(&self, subject: &Subject<'_>, verb: Verb, context: Context) -> Cell {
         self.cell_of(subject.table, verb, context)
     }
@@ -95,6 +100,23 @@ fn none_possible(ground: &Ground<'_>, trial: &Trial, reply: &Reply) -> Probe {
             case.breached(how, "", ground.app.script(trial))
         }
     }
+}
+
+/// Where PostgreSQL has no such statement for the object at all, each context's refusal can be seen.
+fn unknown_to_it(ground: &Ground<'_>, trials: &[Trial], replies: &[Reply]) -> Option<Vec<Probe>> {
+    let unknown = |trial: &Trial, reply: &Reply| match reply {
+        Err(refusal) if refusal.unknown_to_it(trial.cell.verb) => Some(refusal.code.clone()),
+        _ => None,
+    };
+    let mut both = trials.iter().zip(replies);
+    let own = both.clone().find(|(trial, _)| trial.cell.context == Context::Own);
+    let code = own.and_then(|(trial, reply)| unknown(trial, reply))?;
+    let verb = trials.first()?.cell.verb.as_str().replace('_', " ");
+    both.all(|(trial, reply)| unknown(trial, reply).as_ref() == Some(&code)).then(|| {
+        let none =
+            format!("none possible: PostgreSQL {} has no {verb} for it ({})", ground.major(), code.code());
+        trials.iter().map(|trial| Case(trial.cell.clone()).held(none.as_str())).collect()
+    })
 }
 
 /// Probes every object the application can reach, and every one it must not.
@@ -209,7 +231,7 @@ async fn table_probes(
         name: &subject.table.name,
         column: subject.column,
         harmless: subject.harmless_column(),
-        is_table: true,
+        view: None,
         returning_by_delete: !may("UPDATE"),
         filtered,
     };
@@ -233,15 +255,12 @@ async fn table_probes(
         for (verb, allowed) in writes {
             by_rows::probe(ground, &target, verb, allowed, probes).await?;
         }
-        insert::probe(ground, subject, Verb::Insert, probes).await?;
-        if subject.conflict_key().is_some() {
-            insert::probe(ground, subject, Verb::OnConflict, probes).await?;
-        }
-        probes.extend(insert::moved(ground, subject).await?);
+        insert::all(ground, &target, probes).await?;
         probes.push(copy_in::probe(ground, subject).await?);
         link::probe(ground, subject, probes).await?;
     }
-    carried::probe(ground, &target, probes).await
+    carried::probe(ground, &target, probes).await?;
+    cursor::probe(ground, &target, probes).await
 }
 
 /// A breach of what posture found nothing wrong with is a gap in posture, and says so.

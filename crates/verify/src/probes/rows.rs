@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bastide_catalog::{Column, ForeignKey};
-use bastide_sql::{Ident, Literal, Sql, join, sql};
+use bastide_sql::{Ident, Literal, QualifiedName, Sql, join, sql};
 use tokio_postgres::Client;
 
 use super::{
@@ -20,9 +20,60 @@ pub(super) struct Rows<'a> {
     /// For columns of keys, a value for each row that one attempt may write.
     fresh: BTreeMap<&'a Ident, Vec<String>>,
     /// The row that `base` takes its columns from.
-    copied: Option<Literal>,
+    copied: Option<Given>,
     /// Values that a tenant's row needs to refer to rows of that tenant, by tenant.
     references: BTreeMap<String, BTreeMap<Ident, Option<String>>>,
+}
+
+/// One row, for whichever statement writes it, into its table or a view of it.
+pub(super) struct Row<'a> {
+    cells: Vec<(&'a Ident, Sql)>,
+    /// What its cells are taken from.
+    from: Sql,
+}
+
+impl<'a> Row<'a> {
+    /// A row that is there, as it is.
+    pub(super) fn whole(subject: &Subject<'a>, given: &Given) -> Self {
+        let cells = subject.copied_columns().into_iter().map(|column| (column, sql!("(r).{}", column)));
+        Self { cells: cells.collect(), from: from(subject, &given.literal) }
+    }
+
+    /// What of it a view shows.
+    pub(super) fn only(mut self, shows: impl Fn(&Ident) -> bool) -> Self {
+        self.cells.retain(|(column, _)| shows(column));
+        self
+    }
+
+    pub(super) fn insert(&self, into: &QualifiedName) -> Sql {
+        sql!("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE {}", into, self.columns(), self.select())
+    }
+
+    /// The branch of MERGE for what is not there.
+    pub(super) fn merge(&self, into: &QualifiedName) -> Sql {
+        let given = join(self.cells.iter().map(|(column, _)| sql!("given.{}", column)), ", ");
+        sql!(
+            "MERGE INTO {} AS target USING ({}) AS given ({}) ON false
+             WHEN NOT MATCHED THEN INSERT ({}) OVERRIDING SYSTEM VALUE VALUES ({})",
+            into,
+            self.select(),
+            self.columns(),
+            self.columns(),
+            given
+        )
+    }
+
+    fn columns(&self) -> Sql {
+        sql!("{}", join(self.cells.iter().map(|(column, _)| *column), ", "))
+    }
+
+    fn select(&self) -> Sql {
+        sql!("SELECT {}{}", join(self.cells.iter().map(|(_, value)| value), ", "), self.from)
+    }
+}
+
+fn from(subject: &Subject<'_>, literal: &Sql) -> Sql {
+    sql!(" FROM (SELECT {}::{} AS r) AS given", literal, subject.table.name)
 }
 
 /// Rows that one attempt may write: made for the one tenant, for the other, and the attempt's own.
@@ -39,18 +90,12 @@ impl<'a> Rows<'a> {
     ) -> Result<Option<Self>, VerifyError> {
         let Some(own) = &subject.own else { return Ok(None) };
         let mut rows = if own.rows > 0 {
-            let text = sql!(
-                "SELECT r::text FROM {} AS r WHERE {} = {} LIMIT 1",
-                subject.table.name,
-                subject.column,
-                subject.value(&own.key)
-            );
-            let Some(text) = ask(owner, &text).await? else { return Ok(None) };
+            let Some(given) = subject.whole(owner, own, "bastide_row").await? else { return Ok(None) };
             let base = subject.copied_columns().into_iter().map(|column| (column, sql!("(r).{}", column)));
             Self {
                 base: base.collect(),
                 fresh: BTreeMap::new(),
-                copied: Some(Literal::text(text)),
+                copied: Some(given),
                 references: BTreeMap::new(),
             }
         } else {
@@ -67,21 +112,21 @@ impl<'a> Rows<'a> {
         Ok(Some(rows))
     }
 
-    /// An INSERT of row `number` for the tenant `key`, with `over` in place of what its columns would get.
-    pub(super) fn insert(
+    /// Row `number` for the tenant `key`, with `over` in place of what its columns would get.
+    pub(super) fn row(
         &self,
-        subject: &Subject<'_>,
+        subject: &Subject<'a>,
         key: &str,
         number: usize,
         over: &[(Ident, Sql)],
-    ) -> Sql {
+    ) -> Row<'a> {
         self.written(subject, key, over, |column| {
             self.fresh.get(column).and_then(|values| values.get(number))
         })
     }
 
-    /// An INSERT of the row that is there, key and all.
-    pub(super) fn insert_again(&self, subject: &Subject<'_>, key: &str, over: &[(Ident, Sql)]) -> Sql {
+    /// The row that is there, key and all.
+    pub(super) fn same_row(&self, subject: &Subject<'a>, key: &str, over: &[(Ident, Sql)]) -> Row<'a> {
         // A made row is in the table under the keys it was made with.
         let made = |column: &Ident| self.fresh.get(column).and_then(|values| values.get(MADE_OWN));
         self.written(subject, key, over, |column| if self.copied.is_some() { None } else { made(column) })
@@ -89,11 +134,11 @@ impl<'a> Rows<'a> {
 
     fn written<'s>(
         &'s self,
-        subject: &Subject<'_>,
+        subject: &Subject<'a>,
         key: &str,
         over: &[(Ident, Sql)],
         fresh: impl Fn(&Ident) -> Option<&'s String>,
-    ) -> Sql {
+    ) -> Row<'a> {
         let references = self.references.get(key);
         let value = |column: &Ident, base: &Sql| {
             let kind =
@@ -104,45 +149,21 @@ impl<'a> Rows<'a> {
             } else if column == subject.column {
                 subject.value(key)
             } else if let Some(value) = references.and_then(|known| known.get(column)) {
-                value.as_deref().map_or_else(|| sql!("NULL"), text)
+                value.as_deref().map_or_else(|| sql!("NULL::{}", kind), text)
             } else {
                 fresh(column).map_or_else(|| base.clone(), |value| text(value))
             }
         };
-        let columns = join(self.base.iter().map(|(column, _)| *column), ", ");
-        let values = join(self.base.iter().map(|(column, base)| value(column, base)), ", ");
+        let cells = self.base.iter().map(|(column, base)| (*column, value(column, base))).collect();
         match &self.copied {
-            Some(row) => sql!(
-                "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM (SELECT {}::{} AS r) AS given",
-                subject.table.name,
-                columns,
-                values,
-                row,
-                subject.table.name
-            ),
-            None => sql!(
-                "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({})",
-                subject.table.name,
-                columns,
-                values
-            ),
+            Some(given) => Row { cells, from: from(subject, &given.literal) },
+            None => Row { cells, from: sql!("") },
         }
     }
 
     /// How a script reads the row again.
-    pub(super) fn given(&self, subject: &Subject<'_>) -> Vec<Given> {
-        let Some((row, own)) = self.copied.as_ref().zip(subject.own.as_ref()) else { return Vec::new() };
-        vec![Given {
-            variable: "bastide_row",
-            tenant: own.key.clone(),
-            query: sql!(
-                "SELECT r::text AS bastide_row FROM {} AS r WHERE {} = {} LIMIT 1",
-                subject.table.name,
-                subject.column,
-                subject.value(&own.key)
-            ),
-            literal: sql!("{}", row),
-        }]
+    pub(super) fn given(&self) -> Vec<Given> {
+        self.copied.iter().cloned().collect()
     }
 
     /// The key under which the other tenant's row was made.

@@ -9,7 +9,7 @@ use bastide_sql::{Ident, Literal, QualifiedName, Sql, join, sql};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::{
-    attempt::{Actor, Trial, set_tenant},
+    attempt::{Actor, Given, Trial, set_tenant},
     rows::{MADE_OTHER, MADE_OWN, Rows},
 };
 use crate::{
@@ -155,11 +155,15 @@ impl<'a> Subject<'a> {
         let context = cell.context;
         let mut trial = Trial::new(cell, own, statements);
         let mut made = self.made();
-        if !made.is_empty() && matches!(context, Context::Unset | Context::AfterReturn) {
+        let has_tenant = |context| {
+            use Context::{AfterReset, AfterResetAll, Empty, Malformed, Other, Own};
+            matches!(context, Own | Other | Empty | Malformed | AfterReset | AfterResetAll)
+        };
+        if !made.is_empty() && !has_tenant(context) {
             made.push(sql!("RESET bastide.tenant"));
         }
         trial.opening.splice(0..0, made);
-        trial.given = self.rows.as_ref().map(|rows| rows.given(self)).unwrap_or_default();
+        trial.given = self.rows.as_ref().map(Rows::given).unwrap_or_default();
         trial
     }
 
@@ -168,8 +172,36 @@ impl<'a> Subject<'a> {
         let sides = [(&self.own, MADE_OWN), (&self.other, MADE_OTHER)].into_iter();
         sides
             .filter_map(|(side, number)| Some((side.as_ref().filter(|side| side.made)?, number)))
-            .flat_map(|(side, number)| [set_tenant(&side.key), rows.insert(self, &side.key, number, &[])])
+            .flat_map(|(side, number)| {
+                let row = rows.row(self, &side.key, number, &[]);
+                [set_tenant(&side.key), row.insert(&self.table.name)]
+            })
             .collect()
+    }
+
+    /// A row of one tenant's as it is, as a literal of the table's type, and how a script reads it again.
+    pub(super) async fn whole(
+        &self,
+        owner: &Client,
+        side: &Side,
+        variable: &'static str,
+    ) -> Result<Option<Given>, VerifyError> {
+        let of = |shown: Sql| {
+            sql!(
+                "SELECT {} FROM {} AS r WHERE {} = {} LIMIT 1",
+                shown,
+                self.table.name,
+                self.column,
+                self.value(&side.key)
+            )
+        };
+        let row = ask(owner, &of(sql!("r::text"))).await?;
+        Ok(row.map(|row| Given {
+            variable,
+            tenant: side.key.clone(),
+            query: of(sql!("r::text AS {}", Ident::constant(variable))),
+            literal: sql!("{}", Literal::text(row)),
+        }))
     }
 
     /// A tenant's key as SQL of the column's type.

@@ -1,5 +1,6 @@
 //! Views and materialised views in reach. The zero-row probe decides: through `security_invoker` it is refused like the
-//! tables beneath. Where the view shows a tenant column, it is read and written in every context as a table is.
+//! tables beneath. Where the view shows a tenant column, it is read and, where that is granted, written in every context as a
+//! table is.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use super::{
     Case, Ground,
     attempt::Trial,
     by_rows::{self, Target},
+    insert,
     subject::Subject,
     zero_row,
 };
@@ -49,31 +51,26 @@ pub(super) async fn probe(
         .iter()
         .filter_map(|name| subjects.get(name))
         .find(|subject| shown(subject.column) && subject.own.is_some());
-    if let (Some(subject), true) = (beneath, filtered) {
-        let target = Target {
-            subject,
-            object: &object,
-            path: Path::View,
-            name: &view.name,
-            column: subject.column,
-            harmless: subject.column,
-            is_table: false,
-            returning_by_delete: false,
-            filtered,
-        };
-        if may("SELECT") {
-            by_rows::probe(ground, &target, Verb::Select, true, probes).await?;
-            by_rows::probe(ground, &target, Verb::CopyOut, true, probes).await?;
-        }
-        for (verb, privilege) in [(Verb::Update, "UPDATE"), (Verb::Delete, "DELETE")] {
-            if may(privilege) && !ground.production {
-                by_rows::probe(ground, &target, verb, true, probes).await?;
-            }
-        }
-        return Ok(());
+    let target = beneath.map(|subject| Target {
+        subject,
+        object: &object,
+        path: Path::View,
+        name: &view.name,
+        column: subject.column,
+        harmless: subject.column,
+        view: Some(view),
+        returning_by_delete: !may("UPDATE"),
+        filtered,
+    });
+    if !ground.production {
+        writes(ground, view, target.as_ref(), probes).await?;
     }
     if !may("SELECT") {
         return Ok(());
+    }
+    if let (Some(target), true) = (&target, filtered) {
+        by_rows::probe(ground, target, Verb::Select, true, probes).await?;
+        return by_rows::probe(ground, target, Verb::CopyOut, true, probes).await;
     }
     let statement = match tenant {
         Some(column) => {
@@ -105,4 +102,34 @@ pub(super) async fn probe(
         }
     });
     Ok(())
+}
+
+/// What is granted, whoever it is that writes in the end: the caller, a trigger, or a rule.
+async fn writes(
+    ground: &Ground<'_>,
+    view: &View,
+    target: Option<&Target<'_>>,
+    probes: &mut Vec<Probe>,
+) -> Result<(), VerifyError> {
+    let may = |privilege| ground.posture.reaches(&view.name, privilege);
+    let Some(target) = target else {
+        let granted = [(Verb::Insert, "INSERT"), (Verb::Update, "UPDATE"), (Verb::Delete, "DELETE")];
+        let granted = granted.into_iter().filter(|(_, privilege)| may(privilege));
+        let why = "it shows the tenant of no table that the application reaches, so whose a row would be is not known";
+        probes.extend(granted.map(|(verb, _)| {
+            let object = view.name.to_string();
+            Case(Cell { object, path: Path::View, verb, context: Context::Other }).untested(why)
+        }));
+        return Ok(());
+    };
+    let verbs = [
+        (Verb::Update, may("UPDATE") && may("SELECT")),
+        (Verb::Returning, (may("UPDATE") || may("DELETE")) && may("SELECT")),
+        (Verb::Merge, may("UPDATE") && may("SELECT")),
+        (Verb::Delete, may("DELETE") && may("SELECT")),
+    ];
+    for (verb, _) in verbs.into_iter().filter(|(_, granted)| *granted) {
+        by_rows::probe(ground, target, verb, true, probes).await?;
+    }
+    insert::all(ground, target, probes).await
 }

@@ -56,7 +56,7 @@ fn held(verdict: &Verdict, object: &str, verb: &str, context: &str) -> bool {
         of == object
             && by.as_str() == verb
             && within.as_str() == context
-            && !matches!(path, Path::Prepared | Path::Cursor)
+            && !matches!(path, Path::Prepared | Path::Cursor | Path::ScrollCursor | Path::HeldCursor)
     };
     let found: Vec<_> = verdict.probes.iter().filter(wanted).collect();
     assert_eq!(found.len(), 1, "{verb} of {object}, context {context}: {found:?}");

@@ -27,6 +27,17 @@ pub(super) const BREACHES: &[Breach] = &[
         "CREATE OR REPLACE FUNCTION bastide.set_tenant(v text) RETURNS void LANGUAGE sql VOLATILE
              BEGIN ATOMIC SELECT set_config('bastide.tenant', v, false); END",
     ),
+    breach(
+        "a context that no rollback and no RESET takes back",
+        "BST-036",
+        "bastide.current_tenant()",
+        true,
+        "CREATE SEQUENCE bastide.kept; GRANT UPDATE, SELECT ON SEQUENCE bastide.kept TO bastide_app;
+             CREATE OR REPLACE FUNCTION bastide.set_tenant(v text) RETURNS void LANGUAGE sql VOLATILE
+             BEGIN ATOMIC SELECT setval('bastide.kept', right(v, 1)::bigint); END;
+             CREATE OR REPLACE FUNCTION bastide.current_tenant() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+             BEGIN ATOMIC SELECT '00000000-0000-4000-8000-00000000000' || last_value FROM bastide.kept; END",
+    ),
     role(
         "context preset on the role",
         "BST-037",

@@ -3,6 +3,14 @@
 use super::{Breach, breach};
 
 pub(super) const BREACHES: &[Breach] = &[
+    breach(
+        "a copy of rows that default privileges open",
+        "BST-042",
+        "public.copied",
+        true,
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO bastide_app;
+             CREATE TABLE copied AS SELECT * FROM orders",
+    ),
     breach("TRUNCATE granted", "BST-040", "public.orders", true, "GRANT TRUNCATE ON orders TO bastide_app"),
     breach(
         "REFERENCES for PUBLIC",

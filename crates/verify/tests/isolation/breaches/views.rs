@@ -60,7 +60,7 @@ pub(super) const BREACHES: &[Breach] = &[
         "a definer view that may only be written",
         "BST-030",
         "public.amounts",
-        false,
+        true,
         "CREATE VIEW amounts AS SELECT * FROM orders; GRANT INSERT ON amounts TO bastide_app",
     ),
     breach(
@@ -151,5 +151,29 @@ pub(super) const BREACHES: &[Breach] = &[
              END';
              CREATE TRIGGER put INSTEAD OF INSERT ON totals FOR EACH ROW EXECUTE FUNCTION put();
              GRANT INSERT ON totals TO bastide_app",
+    ),
+    breach(
+        "a view's trigger that writes as a superuser",
+        "BST-033",
+        "public.amounts",
+        true,
+        "CREATE VIEW amounts WITH (security_invoker) AS SELECT * FROM orders;
+             CREATE FUNCTION put() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+             AS 'BEGIN INSERT INTO public.orders (merchant_id, number, total)
+             VALUES (NEW.merchant_id, NEW.number, NEW.total);
+             RETURN NEW;
+             END';
+             CREATE TRIGGER put INSTEAD OF INSERT ON amounts FOR EACH ROW EXECUTE FUNCTION put();
+             GRANT SELECT, INSERT ON amounts TO bastide_app",
+    ),
+    breach(
+        "a view's rule that gives rows away as a superuser",
+        "BST-038",
+        "public.amounts",
+        true,
+        "CREATE VIEW amounts WITH (security_invoker) AS SELECT id, merchant_id FROM orders;
+             CREATE RULE given AS ON UPDATE TO amounts DO INSTEAD
+             UPDATE orders SET merchant_id = NEW.merchant_id WHERE id = OLD.id;
+             GRANT SELECT, UPDATE ON amounts TO bastide_app",
     ),
 ];
