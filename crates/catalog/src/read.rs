@@ -19,7 +19,7 @@ mod triggers;
 use std::{collections::HashMap, fmt};
 
 use bastide_sql::IdentError;
-use tokio_postgres::{Client, error::SqlState};
+use tokio_postgres::{Client, Transaction, error::SqlState};
 
 use self::rows::Reader;
 use crate::Catalog;
@@ -49,41 +49,57 @@ const ATTEMPTS: u32 = 8;
 pub async fn read(client: &mut Client) -> Result<Catalog, ReadError> {
     let mut attempt = 1;
     loop {
-        match snapshot(client).await {
+        match one(client).await {
             Err(error) if attempt < ATTEMPTS && error.is_passing() => attempt += 1,
             outcome => return outcome,
         }
     }
 }
 
-async fn snapshot(client: &mut Client) -> Result<Catalog, ReadError> {
+async fn one(client: &mut Client) -> Result<Catalog, ReadError> {
     let reader = Reader::begin(client).await?;
-    let found = relations::read(&reader).await?;
-    let acls = acl::read(&reader, &found.oids()).await?;
+    let catalog = snapshot(&reader).await?;
+    reader.end().await?;
+    Ok(catalog)
+}
+
+/// The same inside a transaction, with what it has changed and not committed. Not of one moment: who changes the schema
+/// meanwhile is in the way.
+///
+/// # Errors
+/// When the connection fails, or the schema changes meanwhile.
+pub async fn read_within(transaction: &mut Transaction<'_>) -> Result<Catalog, ReadError> {
+    let reader = Reader::within(transaction).await?;
+    let catalog = snapshot(&reader).await?;
+    reader.back().await?;
+    Ok(catalog)
+}
+
+async fn snapshot(reader: &Reader<'_>) -> Result<Catalog, ReadError> {
+    let found = relations::read(reader).await?;
+    let acls = acl::read(reader, &found.oids()).await?;
     let mut parts = relations::Parts {
-        columns: columns::read(&reader, &found.oids(), &acls).await?,
-        constraints: constraints::read(&reader, &found.oids()).await?,
-        indexes: indexes::read(&reader, &found.oids()).await?,
-        triggers: triggers::read(&reader, &found.oids()).await?,
-        rules: triggers::read_rules(&reader, &found.oids()).await?,
-        policies: policies::read(&reader, &found.oids()).await?,
-        links: relations::read_links(&reader, &found.oids()).await?,
+        columns: columns::read(reader, &found.oids(), &acls).await?,
+        constraints: constraints::read(reader, &found.oids()).await?,
+        indexes: indexes::read(reader, &found.oids()).await?,
+        triggers: triggers::read(reader, &found.oids()).await?,
+        rules: triggers::read_rules(reader, &found.oids()).await?,
+        policies: policies::read(reader, &found.oids()).await?,
+        links: relations::read_links(reader, &found.oids()).await?,
     };
-    let catalog = Catalog {
-        server: server::read(&reader, &acls).await?,
-        schemas: server::read_schemas(&reader, &acls).await?,
+    Ok(Catalog {
+        server: server::read(reader, &acls).await?,
+        schemas: server::read_schemas(reader, &acls).await?,
         tables: found.tables(&mut parts, &acls)?,
         views: found.views(&mut parts, &acls)?,
         sequences: found.sequences(&acls)?,
-        functions: functions::read(&reader, &acls).await?,
-        roles: roles::read(&reader).await?,
-        default_privileges: roles::read_default_privileges(&reader, &acls).await?,
-        publications: publications::read(&reader).await?,
-        subscriptions: publications::read_subscriptions(&reader).await?,
-        event_triggers: triggers::read_event_triggers(&reader).await?,
-    };
-    reader.end().await?;
-    Ok(catalog)
+        functions: functions::read(reader, &acls).await?,
+        roles: roles::read(reader).await?,
+        default_privileges: roles::read_default_privileges(reader, &acls).await?,
+        publications: publications::read(reader).await?,
+        subscriptions: publications::read_subscriptions(reader).await?,
+        event_triggers: triggers::read_event_triggers(reader).await?,
+    })
 }
 
 /// What belongs to a relation, by its OID.

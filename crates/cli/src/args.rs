@@ -65,6 +65,9 @@ pub(crate) enum Command {
     /// The data upgrader by itself: whose is each row, and why.
     #[command(subcommand)]
     Legacy(Legacy),
+    /// The platform's own schema: versioned migrations, up and down.
+    #[command(subcommand)]
+    Schema(Schema),
     /// The keys of sealed tenant contexts (`sealed_context = true` in bastide.toml).
     #[command(subcommand)]
     Context(ContextKeys),
@@ -313,6 +316,47 @@ pub(crate) enum Legacy {
         #[command(flatten)]
         yes: Yes,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Schema {
+    /// Apply what is pending, each version whole or not at all.
+    Up {
+        /// The version to come to [default: the newest].
+        #[arg(long, value_name = "VERSION")]
+        to: Option<i32>,
+        /// Print the very statements that would be sent, tried in a scratch database, and send none.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        app: AppRole,
+    },
+    /// Undo versions, the newest first, by the scripts that were kept with each.
+    Down {
+        /// The version to go back to [default: the one before the newest]; 0 undoes all.
+        #[arg(long, value_name = "VERSION")]
+        to: Option<i32>,
+        #[command(flatten)]
+        app: AppRole,
+        #[command(flatten)]
+        yes: Yes,
+    },
+    /// Which versions are applied, and which are pending.
+    Status,
+    /// Every up and down there ever was.
+    History,
+    /// Is the database what the files say? Built again beside it, and compared.
+    Check {
+        #[command(flatten)]
+        app: AppRole,
+    },
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct AppRole {
+    /// The application's login [default: bastide_app].
+    #[arg(long, value_name = "ROLE", value_parser = ident)]
+    pub(crate) app_role: Option<Ident>,
 }
 
 #[derive(Args, Clone)]

@@ -116,6 +116,11 @@ impl Context {
         given.or(self.settings.listen)
     }
 
+    pub(crate) fn app_role(&self, given: Option<&Ident>) -> Ident {
+        let role = given.or(self.settings.app_role.as_ref()).cloned();
+        role.unwrap_or_else(|| Ident::constant("bastide_app"))
+    }
+
     /// What to plan with, from the command line alone.
     pub(crate) fn planning(&self, given: &Planning) -> anyhow::Result<Config> {
         let root = root(given)?.ok_or_else(|| {
@@ -125,10 +130,9 @@ impl Context {
                     .to_owned(),
             )
         })?;
-        let app_role = given.app_role.clone().or_else(|| self.settings.app_role.clone());
         Ok(Config {
             root,
-            app_role: app_role.unwrap_or_else(|| Ident::constant("bastide_app")),
+            app_role: self.app_role(given.app_role.as_ref()),
             exclude_schemas: given.exclude_schema.iter().cloned().collect(),
             exclude_tables: given.exclude_table.iter().cloned().collect(),
             accept_defaults: given.accept_defaults,
@@ -139,10 +143,9 @@ impl Context {
 
     /// What to discover; a root is welcome and not needed.
     pub(crate) fn asked(&self, given: &Planning, limits: Limits) -> anyhow::Result<Asked> {
-        let app_role = given.app_role.clone().or_else(|| self.settings.app_role.clone());
         Ok(Asked {
             root: root(given)?,
-            app_role: app_role.unwrap_or_else(|| Ident::constant("bastide_app")),
+            app_role: self.app_role(given.app_role.as_ref()),
             exclude_schemas: given.exclude_schema.iter().cloned().collect(),
             exclude_tables: given.exclude_table.iter().cloned().collect(),
             declared: self.declared()?,

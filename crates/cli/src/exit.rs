@@ -47,17 +47,24 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
             return Exit::Unusable;
         }
         if let Some(engine) = cause.downcast_ref::<bastide_engine::EngineError>() {
-            return match engine.exit_code() {
-                1 => Exit::Findings,
-                2 => Exit::Unusable,
-                4 => Exit::HalfWay,
-                5 => Exit::Busy,
-                _ => Exit::Database,
-            };
+            return numbered(engine.exit_code());
+        }
+        if let Some(schema) = cause.downcast_ref::<bastide_schema::SchemaError>() {
+            return numbered(schema.exit_code());
         }
         if cause.is::<bastide_connect::ConnectError>() {
             return Exit::Database;
         }
     }
     Exit::Database
+}
+
+fn numbered(code: u8) -> Exit {
+    match code {
+        1 => Exit::Findings,
+        2 => Exit::Unusable,
+        4 => Exit::HalfWay,
+        5 => Exit::Busy,
+        _ => Exit::Database,
+    }
 }

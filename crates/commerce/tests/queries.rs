@@ -183,7 +183,8 @@ async fn lookups_go_up_and_down_without_a_trace() {
     let left = database.query_rows("SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'bastide'::regnamespace AND prosecdef").await;
     assert!(left.is_empty(), "{left:?}");
     let without = database.schema_dump().await;
-    assert!(!without.contains("bastide_owner"), "no grant is left");
+    let granted = "SELECT attrelid::regclass FROM pg_attribute WHERE attacl::text LIKE '%bastide_owner%'";
+    assert!(database.query_rows(granted).await.is_empty(), "no grant is left");
     database.execute(shop::UP).await;
     assert_eq!(database.query_one_text(catalog).await, with);
     database.execute(shop::DOWN).await;

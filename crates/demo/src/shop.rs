@@ -1,6 +1,8 @@
 //! The legacy shop: one database, many merchants, the dirt of real life. The same seed and scale give the same rows on
 //! every machine.
 
+use std::collections::BTreeMap;
+
 use argon2::{Argon2, password_hash::PasswordHasher};
 use bastide_connect::{ConnectError, Target};
 use bastide_sql::{Ident, sql};
@@ -46,6 +48,18 @@ impl LegacyShop {
         LogIn { merchant: "atelier-lumiere", email: "owner@atelier-lumiere.example" },
         LogIn { merchant: "nordlicht-kaffee", email: "owner@nordlicht-kaffee.example" },
     ];
+
+    /// What is answered when the shop is migrated: the questions whose defaults hang on how many of its rows two merchants use.
+    /// The platform's schema (`migrations/0001_shop`) is the same for a large shop and a small one.
+    #[must_use]
+    pub fn answers(&self) -> BTreeMap<String, String> {
+        let mut answers = vec![("class:public.customers", "scoped"), ("class:public.users", "closed")];
+        // The dozen orders that cross are more than one in a hundred of so few.
+        if self.scale < 0.03 {
+            answers.push(("boundary:public.merchants", "accept"));
+        }
+        answers.into_iter().map(|(question, answer)| (question.to_owned(), answer.to_owned())).collect()
+    }
 
     /// Makes `database` anew (dropping one of that name, and the roles of an earlier demo) and fills it.
     ///

@@ -10,7 +10,7 @@ use std::{
 
 use bastide_connect::Target;
 use bastide_plan::{Phase, Plan, Step};
-use bastide_sql::{Ident, Literal, sql};
+use bastide_sql::{Ident, Literal, Sql, sql};
 use tokio_postgres::Client;
 
 use crate::{EngineError, Event, Place, StepRecord, StepState, run::Course};
@@ -23,12 +23,33 @@ pub(crate) async fn give_password(course: &mut Course<'_>) -> Result<(), EngineE
         return Ok(());
     }
     let place = &course.options.place;
-    let file = password_file(place, &role);
-    let given = course
-        .options
-        .app_password
-        .clone()
-        .or_else(|| place.app.as_ref().filter(|app| app.user() == role.as_str()).and_then(password_of));
+    let given = course.options.app_password.clone();
+    let (statement, file) = password_statement(place, &role, given)?;
+    course
+        .guard
+        .client()
+        .batch_execute(statement.as_str())
+        .await
+        .map_err(EngineError::server("setting the password of the application's login"))?;
+    let text = format!("the password of {role} is in {}", file.display());
+    (course.listener)(&Event::Notice { text });
+    let text = format!("login {role} can connect");
+    (course.listener)(&Event::Activity { phase: Phase::Policies, text });
+    Ok(())
+}
+
+/// Gives the login the password told, or the one kept for it, or one made now, and the file that it is kept in.
+///
+/// # Errors
+/// When that file cannot be written or read.
+pub fn password_statement(
+    place: &Place,
+    role: &Ident,
+    given: Option<String>,
+) -> Result<(Sql, PathBuf), EngineError> {
+    let file = password_file(place, role);
+    let given =
+        given.or_else(|| place.app.as_ref().filter(|app| app.user() == role.as_str()).and_then(password_of));
     let password = match (given, read(&file)?) {
         (Some(given), _) => {
             // Kept for probes of later commands, which may run without the environment of this one.
@@ -44,18 +65,7 @@ pub(crate) async fn give_password(course: &mut Course<'_>) -> Result<(), EngineE
         }
     };
     let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
-    let statement = sql!("ALTER ROLE {} PASSWORD {}", role, Literal::text(verifier));
-    course
-        .guard
-        .client()
-        .batch_execute(statement.as_str())
-        .await
-        .map_err(EngineError::server("setting the password of the application's login"))?;
-    let text = format!("the password of {role} is in {}", file.display());
-    (course.listener)(&Event::Notice { text });
-    let text = format!("login {role} can connect");
-    (course.listener)(&Event::Activity { phase: Phase::Policies, text });
-    Ok(())
+    Ok((sql!("ALTER ROLE {} PASSWORD {}", role, Literal::text(verifier)), file))
 }
 
 /// The application's login of the newest run, for commands that come after it.
@@ -83,8 +93,11 @@ pub(crate) fn target(place: &Place, plan: &Plan) -> Result<Option<Target>, Engin
         .map(|password| place.target.with_user(role.as_str(), Some(&password))))
 }
 
-/// After rollback the role is gone, and its password with it.
-pub(crate) fn forget_password(place: &Place, role: &Ident) -> Result<(), EngineError> {
+/// The role is gone, and its password with it.
+///
+/// # Errors
+/// When the file is there and cannot be removed.
+pub fn forget_password(place: &Place, role: &Ident) -> Result<(), EngineError> {
     let file = password_file(place, role);
     match fs::remove_file(&file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(EngineError::file(&file)(error)),

@@ -6,9 +6,10 @@ use bastide_sql::{Sql, join, sql};
 use tokio_postgres::{Client, types::Json};
 use uuid::Uuid;
 
-use crate::{BackupChoice, EngineError, MigrationGuard, fault, journal, message};
+use crate::{BackupChoice, EngineError, MigrationGuard, fault, journal, message, platform};
 
-const SCHEMA: &str = include_str!("schema.sql");
+/// Schema `bastide` and its tables, each made where it is missing; [`ensure_owner`] comes first.
+pub const OWN_SCHEMA: &str = include_str!("schema.sql");
 
 /// Says of a role, cluster-wide, that Bastide made it: whichever database stops needing it last may drop it.
 const OURS: &str = "made by Bastide: owns what it keeps in the databases it migrates";
@@ -26,7 +27,7 @@ pub(crate) async fn begin(
     guard.begin(run).await?;
     let transaction = guard.client_mut().transaction().await.map_err(EngineError::server(doing))?;
     // What an earlier, rolled back run left of the schema is kept: each object is made only where it is missing.
-    transaction.batch_execute(SCHEMA).await.map_err(EngineError::server(doing))?;
+    transaction.batch_execute(OWN_SCHEMA).await.map_err(EngineError::server(doing))?;
     transaction
         .execute(
             "INSERT INTO bastide.run (id, format, bastide, state, phase, plan, backup_choice) VALUES ($1, $2, $3, 'running', 'preflight', $4, $5)",
@@ -40,6 +41,15 @@ pub(crate) async fn begin(
     Ok(())
 }
 
+/// Role `bastide_owner`, for what is kept in a database outside of a run.
+///
+/// # Errors
+/// When somebody else's schema has the name, or the role other attributes.
+pub async fn ensure_owner(guard: &MigrationGuard) -> Result<(), EngineError> {
+    schema_is_free(guard.client()).await?;
+    role(guard).await
+}
+
 /// Ends what [`begin`] began: history stays, owned by the migrating login; the role goes where nothing else needs it.
 /// Safe to repeat.
 pub(crate) async fn undo(guard: &mut MigrationGuard) -> Result<Option<String>, EngineError> {
@@ -50,6 +60,7 @@ pub(crate) async fn undo(guard: &mut MigrationGuard) -> Result<Option<String>, E
     let mut message = vec![
         sql!("BEGIN"),
         sql!("TRUNCATE bastide.scope, {}", join(evidence(guard.client()).await?, ", ")),
+        platform::forget_adopted(),
         sql!("REASSIGN OWNED BY bastide_owner TO CURRENT_USER"),
         sql!("DROP OWNED BY bastide_owner"),
         sql!("REVOKE ALL ON SCHEMA bastide FROM PUBLIC"),

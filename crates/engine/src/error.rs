@@ -69,6 +69,10 @@ pub enum EngineError {
         "this database is migrated already (run {run}, {state}); `bastide rls rollback` undoes it, `bastide rls cutover` and `bastide rls finish` end it"
     )]
     Migrated { run: uuid::Uuid, state: &'static str },
+    #[error(
+        "the platform's schema stands on what this run left, at version {newest}: type `bastide schema down --to 1` first, which says what is lost"
+    )]
+    SchemaOnTop { newest: i32 },
     #[error("`{step}` did not get its lock in {tries} tries ({seconds} s). In its way: {blockers}")]
     Blocked { step: StepId, tries: u32, seconds: u64, blockers: String },
     #[error(
@@ -161,6 +165,7 @@ impl EngineError {
             | Self::NotSealed
             | Self::SealKey { .. }
             | Self::Migrated { .. }
+            | Self::SchemaOnTop { .. }
             | Self::Crossing(_) => 2,
             Self::Connect(_)
             | Self::MayNot { .. }

@@ -17,7 +17,7 @@ use crate::Patience;
 
 #[cfg(not(feature = "fault"))]
 #[inline]
-pub(crate) fn point(_place: &str, _of: &str) {}
+pub fn point(_place: &str, _of: &str) {}
 
 #[cfg(not(feature = "fault"))]
 #[inline]
@@ -46,7 +46,7 @@ pub(crate) fn queue(wait: Duration) -> Duration {
 }
 
 #[cfg(feature = "fault")]
-pub(crate) fn point(place: &str, of: &str) {
+pub fn point(place: &str, of: &str) {
     use std::{
         collections::HashMap,
         sync::{LazyLock, Mutex, PoisonError},

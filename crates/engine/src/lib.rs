@@ -23,12 +23,14 @@ mod message;
 mod options;
 mod phases;
 mod planning;
+mod platform;
 mod pressure;
 mod read_run;
 
 mod rollback;
 mod run;
 mod runner;
+mod scratch;
 mod seal;
 mod server_said;
 mod space;
@@ -39,16 +41,19 @@ mod upgrade;
 mod validate;
 mod watch;
 
-pub use app_login::login_of_newest_run;
+pub use app_login::{forget_password, login_of_newest_run, password_statement};
 pub use backup::{Manifest, check_backup};
 pub use bastide_legacy::Asked;
 pub use bastide_record::{
     Acknowledgement, BackupChoice, BackupRecord, PhaseRecord, RunRecord, RunState, StepRecord, StepState,
 };
+pub use bootstrap::{OWN_SCHEMA, ensure_owner};
 pub use cutover::cutover;
 pub use dry_run::{RenderedStep, dry_run};
 pub use error::EngineError;
 pub use event::{Event, Listener, StepEnded, StepOutcome};
+#[doc(hidden)]
+pub use fault::point as fault_point;
 pub use finish::{Discarded, discards, finish};
 pub use guard::MigrationGuard;
 pub use legacy_use::{Bound, LegacyLogin, LegacyUse, watch_legacy_logins};
@@ -59,6 +64,7 @@ pub use read_run::{Head, read_run, status};
 pub use rollback::{Undone, rollback};
 pub use run::{RunOutcome, migrate, resume};
 pub use runner::Patience;
+pub use scratch::Scratch;
 pub use seal::{SealKey, add_seal_key, retire_seal_key, seal_keys};
 pub use server_said::ServerSaid;
 pub use upgrade::{Upgraded, upgrade_again};

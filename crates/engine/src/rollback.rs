@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use crate::{
     EngineError, Event, Head, Listener, MigrationGuard, Place, RunState, StepRecord, app_login, backup,
-    bootstrap, fault, fingerprint, journal, phases, read_run::read_to_undo, run::cut_off, runner::Runner,
+    bootstrap, fault, fingerprint, journal, phases, platform, read_run::read_to_undo, run::cut_off,
+    runner::Runner,
 };
 
 /// What a rollback did.
@@ -33,6 +34,7 @@ pub async fn rollback(
     listener: Listener<'_>,
 ) -> Result<Undone, EngineError> {
     let mut guard = MigrationGuard::acquire(&place.target).await?;
+    platform::nothing_on_top(guard.client()).await?;
     let (run, _) = read_to_undo(guard.client(), id).await?;
     match run.state {
         RunState::RolledBack => return Err(wrong(&run, "there is nothing to undo")),
@@ -48,6 +50,11 @@ pub async fn rollback(
     // not done. After cutover comes nothing.
     if to.is_some_and(|to| to > run.phase || to >= Phase::Cutover) {
         return Err(wrong(&run, "`--to` takes a phase before that, or none to undo all"));
+    }
+    if to.is_some() {
+        let forget = platform::forget_adopted();
+        let doing = "forgetting that the platform's schema is what the run left";
+        guard.client().batch_execute(forget.as_str()).await.map_err(EngineError::server(doing))?;
     }
     carry_on(&mut guard, place, run.id, to, listener).await
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use bastide_catalog::{Acl, Catalog, Table, View};
-use bastide_sql::Ident;
+use bastide_catalog::{Acl, AclItem, Catalog, Table, View};
+use bastide_sql::{Ident, QualifiedName};
 
 /// What can be done to rows.
 pub(crate) const ROW_PRIVILEGES: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
@@ -11,6 +11,22 @@ pub(crate) const ROW_PRIVILEGES: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DEL
 /// Whether PUBLIC was granted anything.
 pub(crate) fn public(acl: Option<&Acl>) -> bool {
     acl.into_iter().flatten().any(|item| item.grantee.is_none() && !item.privileges.is_empty())
+}
+
+/// The grants on a table or view.
+pub(crate) fn acl<'a>(catalog: &'a Catalog, name: &QualifiedName) -> Option<&'a Acl> {
+    match catalog.table(name) {
+        Some(table) => table.acl.as_ref(),
+        None => catalog.views.get(name).and_then(|view| view.acl.as_ref()),
+    }
+}
+
+/// Whether the list names `role` with `privilege`.
+pub(crate) fn granted(acl: Option<&Acl>, role: &Ident, privilege: &str) -> bool {
+    let named = |item: &AclItem| item.grantee.as_ref() == Some(role);
+    acl.into_iter()
+        .flatten()
+        .any(|item| named(item) && item.privileges.iter().any(|held| held.kind == privilege))
 }
 
 /// What PUBLIC (`None`) and the application's login were granted.

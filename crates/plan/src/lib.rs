@@ -18,6 +18,7 @@ mod file;
 #[cfg(test)]
 mod fixture;
 pub mod inference;
+pub mod isolate;
 mod kinds;
 mod links;
 mod notes;

@@ -33,6 +33,18 @@ impl<'a> Reader<'a> {
         Ok(Self(transaction))
     }
 
+    /// Behind a savepoint, which takes the settings back with it.
+    pub(super) async fn within(transaction: &'a mut Transaction<'_>) -> Result<Self, ReadError> {
+        let failed = |source| ReadError::Server { what: "the catalog", source };
+        let savepoint = transaction.transaction().await.map_err(failed)?;
+        savepoint.batch_execute(SESSION).await.map_err(failed)?;
+        Ok(Self(savepoint))
+    }
+
+    pub(super) async fn back(self) -> Result<(), ReadError> {
+        self.0.rollback().await.map_err(|source| ReadError::Server { what: "the catalog", source })
+    }
+
     pub(super) async fn end(self) -> Result<(), ReadError> {
         self.0.commit().await.map_err(|source| ReadError::Server { what: "the catalog", source })
     }

@@ -120,7 +120,7 @@ async fn play(
         state_dir: state.path().to_owned(),
         patience: Patience::default(),
     };
-    let migrated = migrate(context, &place).await?;
+    let migrated = migrate(context, &place, &shop).await?;
     if let Some(verdict) = &migrated.verdict {
         state.keep_verdict(migrated.run.id, verdict)?;
     }
@@ -133,7 +133,9 @@ async fn play(
     write_private(&file, &bastide_report::html(&report))?;
     let summary = Summary::of(&report);
 
-    platform(&target).await?;
+    let begun = Instant::now();
+    platform(context, &place).await?;
+    around.insert("schema", begun.elapsed().as_secs_f64());
     let login = bastide_engine::login_of_newest_run(&place)
         .await?
         .context("the run did not leave the application's login")?;
@@ -155,8 +157,12 @@ async fn play(
     Ok(if verdict.is_some_and(Verdict::isolated) { Exit::Done } else { Exit::Findings })
 }
 
-/// The seven phases and cutover, with every safe default taken.
-async fn migrate(context: &Context, place: &Place) -> anyhow::Result<bastide_engine::RunOutcome> {
+/// The seven phases and cutover, with the shop's own answers and every other safe default taken.
+async fn migrate(
+    context: &Context,
+    place: &Place,
+    shop: &LegacyShop,
+) -> anyhow::Result<bastide_engine::RunOutcome> {
     let config = Config {
         root: RootChoice::Existing("public.merchants".parse()?),
         app_role: Ident::constant("bastide_app"),
@@ -164,7 +170,7 @@ async fn migrate(context: &Context, place: &Place) -> anyhow::Result<bastide_eng
         exclude_tables: Default::default(),
         accept_defaults: true,
         declared: bastide_plan::Declarations::default(),
-        answers: Default::default(),
+        answers: shop.answers(),
     };
     let progress = Progress::new(&context.printer);
     let listener = |event: &bastide_engine::Event| progress.event(event);
@@ -186,19 +192,15 @@ async fn migrate(context: &Context, place: &Place) -> anyhow::Result<bastide_eng
     Ok(outcome?)
 }
 
-/// The platform's own migrations on top of what migrating yields.
-async fn platform(target: &Target) -> anyhow::Result<()> {
-    let owner = target.connect("bastide").await?;
-    owner
-        .batch_execute("SET bastide.app_role = 'bastide_app'")
-        .await
-        .context("naming the application's login")?;
-    for (name, up) in [
-        ("0002_lookups", include_str!("../../../../migrations/0002_lookups/up.sql")),
-        ("0003_watch", include_str!("../../../../migrations/0003_watch/up.sql")),
-    ] {
-        owner.batch_execute(up).await.with_context(|| format!("migrations/{name}"))?;
-    }
+/// The platform's own migrations: the first is what migrating left, the others go on from it.
+async fn platform(context: &Context, place: &Place) -> anyhow::Result<()> {
+    let options = bastide_schema::Options {
+        place: place.clone(),
+        app_role: Ident::constant("bastide_app"),
+        app_password: None,
+        migrations: bastide_schema::Migrations::embedded()?,
+    };
+    bastide_schema::up(&options, None, &|text| context.printer.note(text)).await?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ mod completions;
 mod demo;
 mod legacy;
 mod rls;
+mod schema;
 mod seal;
 mod serve;
 
@@ -19,6 +20,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(&context, &args).await,
         Command::Rls(command) => rls::run(&context, command).await,
         Command::Legacy(command) => legacy::run(&context, command).await,
+        Command::Schema(command) => schema::run(&context, command).await,
         Command::Context(command) => seal::run(&context, command).await,
         Command::Serve(args) => serve::run(&context, &args).await,
         Command::Completions { shell } => completions::run(&context, shell),

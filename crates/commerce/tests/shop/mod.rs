@@ -1,11 +1,12 @@
-//! The migrated shop, for tests of what is served from it.
+//! The platform's schema, with a little data, for tests of what is served from it.
 
+use bastide_engine::{Patience, Place};
+use bastide_schema::{Migrations, Options};
+use bastide_sql::Ident;
 use bastide_tenancy::{PoolConfig, Target, TenantPool};
 use bastide_testkit::{Database, Server};
 
-const SCHEMA: &str = include_str!("../../../../fixtures/legacy/shop/schema.sql");
-const BASTIDE: &str = include_str!("../../../engine/src/schema.sql");
-const MIGRATED: &str = include_str!("migrated.sql");
+const DATA: &str = include_str!("data.sql");
 pub(crate) const UP: &str = include_str!("../../../../migrations/0002_lookups/up.sql");
 #[allow(dead_code, reason = "each test binary uses a part")]
 pub(crate) const DOWN: &str = include_str!("../../../../migrations/0002_lookups/down.sql");
@@ -15,30 +16,30 @@ pub(crate) const UP_WATCH: &str = include_str!("../../../../migrations/0003_watc
 #[allow(dead_code, reason = "each test binary uses a part")]
 pub(crate) const DOWN_WATCH: &str = include_str!("../../../../migrations/0003_watch/down.sql");
 
-const UP_CONTRACT: &str = include_str!("../../../../migrations/0004_contract/up.sql");
-/// What the runner of migrations makes of its `isolate`.
-const ISOLATED: &str = "ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
-    ALTER TABLE public.idempotency_keys FORCE ROW LEVEL SECURITY;
-    CREATE POLICY bastide_tenant ON public.idempotency_keys USING (tenant_id = (SELECT bastide.current_tenant()::uuid))
-        WITH CHECK (tenant_id = (SELECT bastide.current_tenant()::uuid));
-    ALTER TABLE public.idempotency_keys ALTER tenant_id SET DEFAULT bastide.current_tenant()::uuid;
-    GRANT SELECT, INSERT, UPDATE, DELETE ON public.idempotency_keys TO bastide_app;
-    INSERT INTO bastide.scope VALUES ('public', 'idempotency_keys', 'tenant_id', gen_random_uuid());";
-
 pub(crate) async fn migrated() -> (Server, Database) {
-    let version = [SCHEMA, BASTIDE, MIGRATED, UP, UP_WATCH, UP_CONTRACT, ISOLATED].concat();
-    bastide_testkit::template("migrated_shop", version, async |database| {
-        database
-            .execute("CREATE ROLE shop_legacy LOGIN; CREATE ROLE bastide_owner NOLOGIN BYPASSRLS")
-            .await;
-        database.execute(SCHEMA).await;
-        database.execute(BASTIDE).await;
-        database.execute("ALTER SCHEMA bastide OWNER TO bastide_owner; GRANT SELECT ON bastide.run, bastide.journal TO bastide_owner").await;
-        database.execute(MIGRATED).await;
-        database.execute(UP).await;
-        database.execute(UP_WATCH).await;
-        database.execute(UP_CONTRACT).await;
-        database.execute(ISOLATED).await;
+    let migrations = Migrations::embedded().expect("a test of bastide-schema reads them");
+    let version = [migrations.digest().as_str(), DATA].concat();
+    bastide_testkit::template("platform_shop", version, async |database| {
+        let state = tempfile::tempdir().expect("a temporary folder can be made");
+        let options = Options {
+            place: Place {
+                target: Target::parse(&database.url()).expect("testkit's URLs are well-formed"),
+                app: None,
+                state_dir: state.path().to_owned(),
+                patience: Patience::default(),
+            },
+            app_role: Ident::constant("bastide_app"),
+            app_password: Some("app".to_owned()),
+            migrations,
+        };
+        let up = async |to| {
+            bastide_schema::up(&options, to, &|_| {}).await.unwrap_or_else(|error| panic!("{error}"))
+        };
+        up(Some(2)).await;
+        // The canaries of the third come on top of rows, as in a shop that is there.
+        database.execute(DATA).await;
+        up(None).await;
+        database.execute("ANALYZE").await;
     })
     .await
 }

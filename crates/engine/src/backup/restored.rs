@@ -3,10 +3,10 @@
 
 use std::{fs, path::PathBuf};
 
-use bastide_sql::{Ident, Literal, Sql, join, sql};
+use bastide_sql::Ident;
 
 use super::{APPLICATION, Whole, unhindered};
-use crate::{EngineError, MigrationGuard, fault, tools};
+use crate::{EngineError, MigrationGuard, Scratch, fault, tools};
 
 impl Whole<'_> {
     pub(super) async fn restored(
@@ -15,12 +15,7 @@ impl Whole<'_> {
         pg_restore: &PathBuf,
         listing: &str,
     ) -> Result<(), EngineError> {
-        drop_scratch(guard).await?;
-        let scratch = scratch(guard).await?;
-        let doing = "making the scratch database that the backup is restored into";
-        for statement in create(guard, &scratch).await? {
-            guard.client().batch_execute(statement.as_str()).await.map_err(EngineError::server(doing))?;
-        }
+        let scratch = Scratch::Backup.make(guard).await?;
         let outcome = self.compared(guard, pg_restore, listing, &scratch).await;
         drop_scratch(guard).await?;
         outcome
@@ -100,62 +95,7 @@ fn inert(listing: &str) -> String {
 
 /// Also for what a killed run left behind.
 pub(crate) async fn drop_scratch(guard: &MigrationGuard) -> Result<(), EngineError> {
-    let drop = sql!("DROP DATABASE IF EXISTS {} WITH (FORCE)", scratch(guard).await?);
-    guard
-        .client()
-        .batch_execute(drop.as_str())
-        .await
-        .map_err(EngineError::server("dropping the scratch database"))
-}
-
-/// One per database, and the lock lets one run at a time use it.
-async fn scratch(guard: &MigrationGuard) -> Result<Ident, EngineError> {
-    let oid: u32 = guard
-        .client()
-        .query_one("SELECT oid FROM pg_database WHERE datname = current_database()", &[])
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(EngineError::server("naming the scratch database"))?;
-    Ok(Ident::derived("bastide_verify_", &oid.to_string()))
-}
-
-/// A database that sorts, encodes and stores as the original does, closed to all but us.
-async fn create(guard: &MigrationGuard, scratch: &Ident) -> Result<[Sql; 2], EngineError> {
-    let reading = "reading the database's encoding and locale";
-    // The columns' names differ between versions.
-    let row = guard
-        .client()
-        .query_one(
-            "SELECT pg_encoding_to_char(d.encoding)::text, d.datcollate::text, d.datctype::text, d.datlocprovider::text, coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale'), to_jsonb(d)->>'daticurules', s.spcname::text FROM pg_database d JOIN pg_tablespace s ON s.oid = d.dattablespace WHERE d.datname = current_database()",
-            &[],
-        )
-        .await
-        .map_err(EngineError::server(reading))?;
-    let text = |at: usize| row.try_get::<_, Option<String>>(at).map_err(EngineError::server(reading));
-    let literal = |text: Option<String>| Literal::text(text.unwrap_or_default());
-    let space = Ident::new(text(6)?.unwrap_or_default());
-    let space = space.map_err(|error| EngineError::Preflight(error.to_string()))?;
-    let provider = text(3)?;
-    let mut options = vec![
-        sql!("ENCODING {}", literal(text(0)?)),
-        sql!("LC_COLLATE {}", literal(text(1)?)),
-        sql!("LC_CTYPE {}", literal(text(2)?)),
-        sql!("TABLESPACE {}", space),
-    ];
-    match (provider.as_deref(), text(4)?) {
-        (Some("i"), Some(locale)) => {
-            options.push(sql!("LOCALE_PROVIDER icu ICU_LOCALE {}", Literal::text(locale)));
-            options.extend(text(5)?.map(|rules| sql!("ICU_RULES {}", Literal::text(rules))));
-        }
-        (Some("b"), Some(locale)) => {
-            options.push(sql!("LOCALE_PROVIDER builtin BUILTIN_LOCALE {}", Literal::text(locale)));
-        }
-        _ => options.push(sql!("LOCALE_PROVIDER libc")),
-    }
-    Ok([
-        sql!("CREATE DATABASE {} TEMPLATE template0 {}", scratch, join(options, " ")),
-        sql!("REVOKE ALL ON DATABASE {} FROM PUBLIC", scratch),
-    ])
+    Scratch::Backup.drop(guard).await
 }
 
 /// Amounts of type money are compared as text, whose currency a role or a database may have set.

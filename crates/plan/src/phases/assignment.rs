@@ -316,7 +316,7 @@ fn set_defaults(planning: &mut Planning<'_>) {
 }
 
 /// Our own default, as the server prints it, with or without a constant to fall back on.
-pub(super) fn reads_context(default: &Sql) -> bool {
+pub(crate) fn reads_context(default: &Sql) -> bool {
     default.as_str().contains("bastide.current_tenant()")
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bastide_catalog::{ForeignKey, KeyKind, TableKind};
+use bastide_catalog::{Catalog, ForeignKey, KeyKind, TableKind};
 use bastide_sql::{Ident, QualifiedName};
 
 use super::{
@@ -230,7 +230,7 @@ fn close_views(planning: &mut Planning<'_>) {
     for view in planning.catalog.views.values() {
         let reached = !view.materialised && (view.security_invoker || bound(&view.owner));
         let closes = |table: &QualifiedName| planning.is_scoped(table) && planning.is_open(table);
-        if reached || !tables_read(planning, &view.name).iter().any(closes) {
+        if reached || !tables_read(&planning.catalog, &view.name).iter().any(closes) {
             continue;
         }
         let columns =
@@ -263,7 +263,7 @@ fn own_materialised_views(planning: &mut Planning<'_>) {
             let unfiltered = access::is_unfiltered(&planning.catalog, &view.owner);
             view.materialised && (!unfiltered || loading::is_lent(planning, &view.owner))
         })
-        .map(|view| (view.name.clone(), view.owner.clone(), tables_read(planning, &view.name)))
+        .map(|view| (view.name.clone(), view.owner.clone(), tables_read(&planning.catalog, &view.name)))
         .filter(|(_, _, reads)| reads.iter().any(|table| planning.is_scoped(table)))
         .collect();
     for (view, previous_owner, reads) in views {
@@ -273,9 +273,9 @@ fn own_materialised_views(planning: &mut Planning<'_>) {
 }
 
 /// Through views as well.
-fn tables_read(planning: &Planning<'_>, view: &QualifiedName) -> BTreeSet<QualifiedName> {
+pub(crate) fn tables_read(catalog: &Catalog, view: &QualifiedName) -> BTreeSet<QualifiedName> {
     let (mut seen, mut open) = (BTreeSet::new(), vec![view.clone()]);
-    while let Some(next) = open.pop().and_then(|name| planning.catalog.views.get(&name)) {
+    while let Some(next) = open.pop().and_then(|name| catalog.views.get(&name)) {
         open.extend(next.reads.iter().filter(|read| seen.insert((*read).clone())).cloned());
     }
     seen

@@ -32,10 +32,15 @@ use crate::{
     steps::AddTenant,
 };
 
-pub(crate) use self::{assignment::needs_inference, views::unreachable_views};
+pub(crate) use self::{
+    assignment::{needs_inference, reads_context},
+    cutover::tables_read,
+    optimisation::leads_with,
+    views::unreachable_views,
+};
 
 /// The strict policy: for the application, after cutover for everybody.
-const TENANT_POLICY: &str = "bastide_tenant";
+pub(crate) const TENANT_POLICY: &str = "bastide_tenant";
 /// Lets the legacy logins go on until cutover.
 const LEGACY_POLICY: &str = "bastide_legacy";
 /// The trigger that gives rows of legacy statements their tenant.

@@ -44,7 +44,7 @@ pub(super) fn plan(planning: &mut Planning<'_>) {
     }
 }
 
-fn leads_with(table: &Table, column: &Ident) -> bool {
+pub(crate) fn leads_with(table: &Table, column: &Ident) -> bool {
     let keys = table.keys.iter().filter_map(|key| key.columns.first());
     let indexes = table.indexes.iter().filter(|index| index.valid && !index.partial);
     keys.chain(indexes.filter_map(|index| index.columns.first().and_then(Option::as_ref)))

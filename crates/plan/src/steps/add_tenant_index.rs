@@ -40,6 +40,12 @@ impl AddTenantIndex {
         self.index().apply(catalog);
     }
 
+    /// [`Self::forward`] for a table that nobody uses yet, so that it needs no connection of its own.
+    #[must_use]
+    pub fn at_once(&self) -> Script {
+        self.index().build_at_once()
+    }
+
     fn index(&self) -> NewIndex<'_> {
         NewIndex {
             table: &self.table,

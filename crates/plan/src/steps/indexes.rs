@@ -49,6 +49,14 @@ impl NewIndex<'_> {
         Script::autocommit(self.lock(), self.locked(), statements)
     }
 
+    /// In a transaction. A partitioned table's reaches its partitions.
+    pub(super) fn build_at_once(&self) -> Script {
+        let unique = if self.unique { sql!("UNIQUE ") } else { sql!("") };
+        let columns = sql!("{}", join(self.columns, ", "));
+        let create = sql!("CREATE {}INDEX {} ON {} ({})", unique, self.name, self.table, columns);
+        Script::transaction(LockMode::Share, self.locked(), vec![create])
+    }
+
     pub(super) fn remove(&self) -> Script {
         Script::autocommit(LockMode::AccessExclusive, self.locked(), self.clear())
     }

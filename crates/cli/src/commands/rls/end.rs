@@ -116,7 +116,7 @@ fn room(bytes: i64) -> String {
     }
 }
 
-pub(super) fn ask(context: &Context, yes: Yes, question: &str) -> anyhow::Result<()> {
+pub(crate) fn ask(context: &Context, yes: Yes, question: &str) -> anyhow::Result<()> {
     if yes.yes || context.printer.confirm(question)? {
         return Ok(());
     }

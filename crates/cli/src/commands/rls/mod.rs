@@ -12,7 +12,7 @@ mod watch;
 
 use crate::{args::Rls, context::Context, exit::Exit};
 
-pub(crate) use end::rollback;
+pub(crate) use end::{ask, rollback};
 pub(crate) use migrate::{How, finished, held_rows_of, run as migrate, settled_rows_of, show_scripts};
 pub(crate) use plan::run as plan;
 

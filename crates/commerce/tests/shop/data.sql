@@ -1,31 +1,4 @@
--- The legacy shop (fixtures/legacy/shop/schema.sql) as a migration leaves it, as far as serving queries can tell: context
--- functions, strict policies on the tables they read, the application's login. Then a little data of three merchants.
-CREATE FUNCTION bastide.set_tenant(v text) RETURNS void LANGUAGE sql
-    RETURN set_config('bastide.tenant', (v::uuid)::text, true)::void;
-CREATE FUNCTION bastide.current_tenant() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN NULLIF(current_setting('bastide.tenant', true), '');
-CREATE VIEW bastide.scoped_tables AS SELECT schema, "table", tenant_column, run_id FROM bastide.scope;
-GRANT SELECT ON bastide.scoped_tables TO PUBLIC;
-
-ALTER TABLE public.customers ADD COLUMN tenant_id uuid REFERENCES public.merchants;
-CREATE ROLE bastide_app LOGIN PASSWORD 'app' NOSUPERUSER NOBYPASSRLS;
-
-DO $$
-DECLARE
-    t record;
-BEGIN
-    FOR t IN SELECT * FROM (VALUES ('merchants', 'id'), ('storefront_configs', 'merchant_id'), ('products', 'merchant_id'),
-            ('customers', 'tenant_id'), ('orders', 'merchant_id'), ('team_members', 'merchant_id')) AS v (name, col)
-    LOOP
-        EXECUTE format('ALTER TABLE public.%I ENABLE ROW LEVEL SECURITY', t.name);
-        EXECUTE format('ALTER TABLE public.%I FORCE ROW LEVEL SECURITY', t.name);
-        EXECUTE format('CREATE POLICY bastide_tenant ON public.%I USING (%I = (SELECT bastide.current_tenant()::uuid)) '
-            'WITH CHECK (%2$I = (SELECT bastide.current_tenant()::uuid))', t.name, t.col);
-        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON public.%I TO bastide_app', t.name);
-        EXECUTE format('INSERT INTO bastide.scope VALUES (''public'', %L, %L, gen_random_uuid())', t.name, t.col);
-    END LOOP;
-END $$;
-
+-- A little data of three merchants, for the platform's schema as `bastide schema up` makes it.
 INSERT INTO public.currencies VALUES ('EUR', 'Euro', 2), ('USD', 'US dollar', 2);
 INSERT INTO public.merchants (id, slug, name, currency, status) VALUES
     ('aaaaaaaa-0000-4000-8000-000000000001', 'lagoon', 'Lagoon & Sons', 'EUR', 'active'),
@@ -73,4 +46,3 @@ INSERT INTO bastide.run (id, format, bastide, state, phase, plan)
 INSERT INTO bastide.journal (run_id, step, ordinal, phase, state, text, forward, inverse)
     SELECT '99999999-0000-4000-8000-000000000009', 's' || n, n, 'policies', CASE WHEN n < 4 THEN 'done' ELSE 'planned' END, 't', '{}', '{}'
     FROM generate_series(1, 4) n;
-ANALYZE;

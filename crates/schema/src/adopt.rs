@@ -1,0 +1,73 @@
+//! A database that a run has migrated holds version 1 already, when it was the shop that the run migrated.
+
+use bastide_engine::{EngineError, MigrationGuard, OWN_SCHEMA, RunState, Scratch};
+use uuid::Uuid;
+
+use crate::{
+    Options, Say, SchemaError, State,
+    comparable::differences,
+    loss::Made,
+    record::{self, Entry},
+    up::build,
+};
+
+/// The run whose outcome is version 1 from now on; `None` for an empty database.
+///
+/// # Errors
+/// When there are tables that no run left, or that are not version 1's.
+pub(crate) async fn adopt(
+    guard: &mut MigrationGuard,
+    options: &Options,
+    say: Say<'_>,
+) -> Result<Option<Uuid>, SchemaError> {
+    let there = bastide_catalog::read(guard.client_mut()).await?;
+    let Some(first) = there.tables.keys().next().cloned() else { return Ok(None) };
+    let run = match bastide_engine::read_run(guard.client(), None).await {
+        Ok((run, _)) => run,
+        Err(EngineError::NoRun) => {
+            let database = guard.database().to_owned();
+            return Err(SchemaError::Foreign { database, first: first.to_string() });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let (state, next) = match run.state {
+        RunState::CutOver | RunState::Finished => ("", ""),
+        RunState::PendingCutover => ("pending cutover", "type `bastide rls cutover`"),
+        RunState::RolledBack => {
+            ("rolled back", "migrate again with `bastide rls migrate`, or name an empty database")
+        }
+        _ => ("not done", "`bastide rls status` says what is next"),
+    };
+    if !next.is_empty() {
+        return Err(SchemaError::NotCutOver { run: run.id, state, next });
+    }
+    say("comparing what the run left with version 1 of the platform's schema");
+    build(guard, options, 1).await?;
+    let differences = differences(guard, options, &there, 1).await;
+    Scratch::Schema.drop(guard).await?;
+    let differences = differences?;
+    if !differences.is_empty() {
+        return Err(SchemaError::NotTheShop { run: run.id, differences });
+    }
+    let Some(migration) = options.migrations.get(1) else { return Ok(None) };
+    let doing = SchemaError::server("recording what the run left as version 1");
+    let transaction = guard.client_mut().transaction().await.map_err(&doing)?;
+    transaction.batch_execute(OWN_SCHEMA).await.map_err(&doing)?;
+    transaction.batch_execute(record::TABLES).await.map_err(&doing)?;
+    let entry = Entry {
+        version: migration.version,
+        name: &migration.name,
+        checksum: &migration.checksum,
+        state: State::Done,
+        transaction: true,
+        // Its tables were there before any Bastide.
+        down: "",
+        made: &Made::default(),
+        adopted: Some(run.id),
+        app_role: options.app_role.as_str(),
+        seconds: 0.0,
+    };
+    record::write(&transaction, &entry).await?;
+    transaction.commit().await.map_err(&doing)?;
+    Ok(Some(run.id))
+}
