@@ -55,7 +55,8 @@ impl Draft {
     /// What any operation may answer.
     pub(super) fn new() -> Self {
         let mut draft = Self::default();
-        draft.may_refuse(&[Code::Internal, Code::Timeout]);
+        // Invalid: for a parameter nobody knows.
+        draft.may_refuse(&[Code::Invalid, Code::Internal, Code::Timeout]);
         draft
     }
 

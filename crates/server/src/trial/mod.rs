@@ -3,12 +3,13 @@
 mod tests;
 
 use axum::{
+    Json,
     extract::State,
     http::{HeaderMap, StatusCode},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use bastide_commerce::{Changed, Example, Version};
-use bastide_tenancy::{Kind, Query, Row, TenantTx};
+use bastide_tenancy::{Kind, Query, Row, TenantId, TenantTx};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -39,6 +40,23 @@ pub(crate) fn routes() -> Routes {
             post("/api/v1/admin/{merchant}/trials/{id}/adjust", "adjust_trial", "More or less of it", adjust)
                 .answers::<Trial>(StatusCode::CREATED, "As it is now."),
         )
+}
+
+/// Everything that the driver is there to find: it asks for nobody, and counts in harbour's name what it is asked.
+pub(crate) fn leaky() -> Routes {
+    Routes::of("leaks", "For tests.").with(
+        get("/api/v1/admin/{merchant}/leaks/{id}", "get_leak", "Anything of anybody", leak)
+            .answers::<Trial>(StatusCode::OK, "It."),
+    )
+}
+
+async fn leak(State(app): State<App>, At(at): At<TrialPath>) -> Result<Response, Problem> {
+    let harbour = TenantId::new("bbbbbbbb-0000-4000-8000-000000000002").map_err(|_| Problem::not_found())?;
+    let mut tx = app.pool().begin(&harbour).await?;
+    let rows = tx.query(&ADJUST, &[&at.id, &1_i64]).await?;
+    tx.commit().await?;
+    let (trial, _) = rows.first().map(trial).ok_or_else(Problem::not_found)?;
+    Ok(Json(trial).into_response())
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

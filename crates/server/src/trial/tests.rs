@@ -3,38 +3,44 @@
 use std::time::Duration;
 
 use axum::{
+    Router,
     body::{Body, Bytes},
     http::{Method, Request, StatusCode},
 };
-use bastide_server::{AppConfig, SessionKey};
+use bastide_server::{App, AppConfig, SessionKey};
 use futures_util::stream;
 use serde_json::json;
 
 #[path = "../../tests/site/mod.rs"]
 mod site;
 
-use crate::routes;
+#[path = "../../tests/contract/driver/mod.rs"]
+mod driver;
+
+use crate::{contract::Document, routes};
+use driver::{Case, Scene, Who};
 use site::{ADA, Answer, BEN, Site};
 
 const ONE: &str = "/api/v1/admin/lagoon/trials/1";
 const ADJUST: &str = "/api/v1/admin/lagoon/trials/1/adjust";
 
+const TABLE: &str = "CREATE TABLE public.trial (tenant_id uuid NOT NULL, id bigint, amount bigint NOT NULL DEFAULT 0, version bigint NOT NULL DEFAULT 1, \
+        PRIMARY KEY (tenant_id, id));
+    ALTER TABLE public.trial ENABLE ROW LEVEL SECURITY; ALTER TABLE public.trial FORCE ROW LEVEL SECURITY;
+    CREATE POLICY bastide_tenant ON public.trial USING (tenant_id = (SELECT bastide.current_tenant()::uuid))
+        WITH CHECK (tenant_id = (SELECT bastide.current_tenant()::uuid));
+    GRANT SELECT, INSERT, UPDATE, DELETE ON public.trial TO bastide_app;
+    INSERT INTO public.trial VALUES ('aaaaaaaa-0000-4000-8000-000000000001', 1), ('bbbbbbbb-0000-4000-8000-000000000002', 1), \
+        ('bbbbbbbb-0000-4000-8000-000000000002', 2)";
+
+/// The trials beside what there is.
+fn with_trials(app: &App) -> Router {
+    app.around(routes::described().merge(super::routes()).into_router())
+}
+
 async fn trials(config: AppConfig) -> Site {
-    let site =
-        Site::serving(config, |app| app.around(routes::described().merge(super::routes()).into_router()))
-            .await;
-    site.database
-        .execute(
-            "CREATE TABLE public.trial (tenant_id uuid NOT NULL, id bigint, amount bigint NOT NULL DEFAULT 0, version bigint NOT NULL DEFAULT 1, \
-                 PRIMARY KEY (tenant_id, id));
-             ALTER TABLE public.trial ENABLE ROW LEVEL SECURITY; ALTER TABLE public.trial FORCE ROW LEVEL SECURITY;
-             CREATE POLICY bastide_tenant ON public.trial USING (tenant_id = (SELECT bastide.current_tenant()::uuid))
-                 WITH CHECK (tenant_id = (SELECT bastide.current_tenant()::uuid));
-             GRANT SELECT, INSERT, UPDATE, DELETE ON public.trial TO bastide_app;
-             INSERT INTO public.trial VALUES ('aaaaaaaa-0000-4000-8000-000000000001', 1), ('bbbbbbbb-0000-4000-8000-000000000002', 1), \
-                 ('bbbbbbbb-0000-4000-8000-000000000002', 2)",
-        )
-        .await;
+    let site = Site::serving(config, with_trials).await;
+    site.database.execute(TABLE).await;
     site
 }
 
@@ -266,4 +272,59 @@ async fn a_body_that_does_not_come_ends_the_request() {
         .header("idempotency-key", "k");
     let answer = site.send(request.body(Body::from_stream(endless)).unwrap()).await;
     assert_eq!(answer.problem(408), "body_timeout");
+}
+
+fn trial_cases() -> Vec<Case> {
+    let who = Who::Team { may: &["owner", "admin", "staff"], may_not: &["viewer"] };
+    vec![
+        Case::of("get_trial", who).at("id", 1, 2),
+        Case::of("update_trial", who).at("id", 1, 2).sends(json!({ "amount": 4 })).refuses_body(
+            json!({ "amount": -101 }),
+            422,
+            "invalid",
+            "/amount",
+        ),
+        Case::of("adjust_trial", who).at("id", 1, 2).sends(json!({ "amount": 4 })),
+    ]
+}
+
+#[tokio::test]
+async fn an_operation_that_writes_passes_every_attack() {
+    let scene = Scene::open(with_trials).await;
+    scene.site.database.execute(TABLE).await;
+    let document = serde_json::from_slice(&Document::of(&super::routes()).json).unwrap();
+    assert_eq!(driver::complaints(&scene, &document, &trial_cases()).await, [""; 0]);
+}
+
+/// The driver itself: what is wrong is found, and says whose it is.
+#[tokio::test]
+async fn an_operation_that_leaks_is_named() {
+    let routes = || super::routes().merge(super::leaky());
+    let scene = Scene::open(|app| app.around(routes::described().merge(routes()).into_router())).await;
+    scene.site.database.execute(TABLE).await;
+    let document = serde_json::from_slice(&Document::of(&routes()).json).unwrap();
+    let mut cases = trial_cases();
+    let leaky = Case::of("get_leak", cases[0].who).at("id", 1, 2);
+    let everybody = Who::Team { may: &["owner", "admin", "staff", "viewer"], may_not: &[] };
+    cases[0] = Case { who: everybody, ..cases[0].clone() };
+    cases.remove(1);
+    cases.extend([leaky, Case::of("get_nothing", Who::Anybody)]);
+    let complaints = driver::complaints(&scene, &document, &cases).await.join("\n");
+    for expected in [
+        "update_trial (patch /api/v1/admin/{merchant}/trials/{id}): no case",
+        "get_nothing: a case, and no such operation",
+        "get_trial: the case lets [\"owner\", \"admin\", \"staff\", \"viewer\"] in, the document [\"owner\", \"admin\", \"staff\"]",
+        "get_trial: viewer must succeed, and got 403",
+        "get_leak: the case says",
+        "get_leak: no credential must be 401",
+        "get_leak: other merchant's credential must be 404",
+        "get_leak: other merchant's credential: in bastide.crossing there is []",
+        "get_leak: X-Tenant-ID of the other merchant must be 404",
+        "get_leak: other merchant's id must be 404",
+        "get_leak: role viewer must be 403",
+        "get_leak: a refused request wrote something",
+    ] {
+        assert!(complaints.contains(expected), "{expected} is not in\n{complaints}");
+    }
+    assert!(!complaints.contains("adjust_trial"), "{complaints}");
 }

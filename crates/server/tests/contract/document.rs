@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
-const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+use crate::driver::operations;
 
 /// `operationId`s begin with one of these.
 const VERBS: [&str; 26] = [
@@ -16,17 +16,6 @@ const VERBS: [&str; 26] = [
 
 pub(crate) fn openapi() -> Value {
     serde_json::from_slice(bastide_server::openapi()).unwrap()
-}
-
-/// Path, method and description of each operation.
-pub(crate) fn operations(document: &Value) -> Vec<(String, String, Value)> {
-    let paths = document["paths"].as_object().unwrap();
-    let each = paths.iter().flat_map(|(path, item)| {
-        METHODS.iter().filter_map(|method| {
-            item.get(method).map(|operation| (path.clone(), (*method).to_owned(), operation.clone()))
-        })
-    });
-    each.collect()
 }
 
 #[test]

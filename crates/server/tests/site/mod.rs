@@ -9,7 +9,7 @@ use std::time::Duration;
 use argon2::{Algorithm, Argon2, Params, Version, password_hash::PasswordHasher};
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     http::{HeaderMap, Method, Request, StatusCode},
 };
 use bastide_server::{App, AppConfig, SessionKey};
@@ -98,7 +98,9 @@ impl Site {
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
+        // A stream of events has no end that one could wait for.
+        let endless = parts.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let bytes = if endless { Bytes::new() } else { body.collect().await.unwrap().to_bytes() };
         Answer {
             status: parts.status,
             headers: parts.headers,
