@@ -189,7 +189,7 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         there.sort();
-        assert_eq!(there, EMBEDDED.map(|files| files.folder));
+        assert_eq!(there, EMBEDDED.iter().map(|files| files.folder).collect::<Vec<_>>());
         for files in EMBEDDED {
             let folder =
                 std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations").join(files.folder);
