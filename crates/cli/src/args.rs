@@ -103,6 +103,9 @@ pub(crate) struct ServeArgs {
     /// Of a database that takes sealed tenant contexts only: see `bastide context`. Read again whenever it changes.
     #[arg(long, env = "BASTIDE_SEAL_KEY_FILE", value_name = "FILE")]
     pub(crate) seal_key_file: Option<PathBuf>,
+    /// Proxies before this server that each add an address to X-Forwarded-For; without any it is not read.
+    #[arg(long, env = "BASTIDE_TRUSTED_PROXIES", value_name = "N", default_value_t = 0)]
+    pub(crate) trusted_proxies: usize,
     /// [default: 127.0.0.1:8080]
     #[arg(long, env = "BASTIDE_LISTEN", value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,

@@ -197,6 +197,36 @@ async fn lookups_go_up_and_down_without_a_trace() {
 }
 
 #[tokio::test]
+async fn an_answer_is_one_row_of_one_tenants_index() {
+    let (_server, database) = shop::migrated().await;
+    database
+        .execute(
+            "INSERT INTO public.idempotency_keys SELECT m.id, 'user:x', 'POST /', 'k' || n, 'f', 200, '{}', '', now() + n * interval '1 minute' \
+             FROM public.merchants m, generate_series(-1000, 4000) n; ANALYZE public.idempotency_keys",
+        )
+        .await;
+    let client = database.client_as("bastide_app", "app").await;
+    client.batch_execute(&format!("BEGIN; SELECT bastide.set_tenant('{LAGOON}')")).await.unwrap();
+    let plan = async |name: &str| {
+        let query = queries::all().into_iter().find(|(own, _)| *own == name).unwrap().1;
+        let values = ["'user:x'", "'POST /'", "'k7'", "'f'", "200", "'{}'", "''"];
+        let text = values.iter().enumerate().fold(query.sql().to_owned(), |text, (index, value)| {
+            text.replace(&format!("${}", index + 1), value)
+        });
+        let rows = client.query(&format!("EXPLAIN {text}"), &[]).await.unwrap();
+        rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n")
+    };
+    for (name, index) in [
+        ("idempotency, find", "idempotency_keys_pkey"),
+        ("idempotency, store", "idempotency_keys_expires_idx"),
+    ] {
+        let plan = plan(name).await;
+        assert!(plan.contains(index) && plan.contains("tenant_id = $"), "{name}:\n{plan}");
+        assert!(!plan.contains("Seq Scan"), "{name}:\n{plan}");
+    }
+}
+
+#[tokio::test]
 async fn the_canaries_come_and_go_without_a_trace() {
     const ROWS: &str = "SELECT (SELECT count(*) FROM public.merchants) || ' ' || (SELECT count(*) FROM public.storefront_configs) || ' ' || \
         (SELECT count(*) FROM public.products) || ' ' || (SELECT count(*) FROM public.customers) || ' ' || (SELECT count(*) FROM public.orders)";

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -23,6 +24,7 @@ use crate::{
     audit::{self, Audit},
     feed::Feed,
     finish,
+    limits::{self, Limiter, Limits},
     lookout::Lookout,
     operator::OpsToken,
     password::Passwords,
@@ -45,6 +47,7 @@ struct Inner {
     audit: Audit,
     lookout: Lookout,
     telemetry: Telemetry,
+    limiter: Limiter,
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +71,8 @@ pub struct AppConfig {
     pub ops_token: Option<OpsToken>,
     /// How often the watch looks whether tenants are kept apart.
     pub watch_interval: Duration,
+    /// How much anybody may ask for.
+    pub limits: Limits,
     /// Refused crossings that are recorded in a minute at most; the rest is counted.
     pub crossings_per_minute: u32,
     /// How long open requests may go on after shutdown was asked for.
@@ -87,6 +92,7 @@ impl Default for AppConfig {
             migration_interval: Duration::from_secs(1),
             ops_token: None,
             watch_interval: Duration::from_secs(60),
+            limits: Limits::default(),
             crossings_per_minute: 240,
             grace: Duration::from_secs(10),
         }
@@ -109,6 +115,7 @@ impl App {
     pub fn new(pool: TenantPool, config: AppConfig) -> Self {
         let passwords = Passwords::new(config.password_checks);
         let migration_feed = Feed::new(config.migration_listeners, config.migration_interval);
+        let limiter = Limiter::new(&config.limits);
         let (lookout, audit) = (Lookout::new(&pool), Audit::new(config.crossings_per_minute));
         Self {
             inner: Arc::new(Inner {
@@ -120,6 +127,7 @@ impl App {
                 audit,
                 lookout,
                 telemetry: Telemetry::new(),
+                limiter,
             }),
         }
     }
@@ -162,6 +170,7 @@ impl App {
         let config = &self.inner.config;
         routes
             .layer(DefaultBodyLimit::max(config.body_limit))
+            .layer(middleware::from_fn_with_state(self.clone(), limits::check))
             .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, config.request_timeout))
             .layer(CatchPanicLayer::custom(finish::panicked))
             .layer(middleware::from_fn(finish::finish))
@@ -186,6 +195,10 @@ impl App {
 
     pub(crate) fn lookout(&self) -> &Lookout {
         &self.inner.lookout
+    }
+
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.inner.limiter
     }
 
     pub(crate) fn audit(&self) -> &Audit {
@@ -253,7 +266,8 @@ pub async fn serve(
     let (asked, when_asked) = oneshot::channel::<()>();
     let grace = app.config().grace;
     let listened = app.clone();
-    let server = axum::serve(listener, app.router()).with_graceful_shutdown(async move {
+    let router = app.router().into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
         shutdown.await;
         // A stream has no end of its own that one could wait for.
         listened.migration_feed().stop();

@@ -11,7 +11,13 @@ use axum::{
 };
 use uuid::Uuid;
 
-use crate::{asked::Asked, code::Code, pages, problem::Problem};
+use crate::{
+    asked::Asked,
+    code::Code,
+    limits::{RATE_LIMIT, RATE_LIMIT_POLICY},
+    pages,
+    problem::Problem,
+};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -26,6 +32,16 @@ const SECURITY_HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=()"),
+];
+
+/// What an answer that becomes a problem keeps of its own.
+const KEPT_HEADERS: [HeaderName; 6] = [
+    header::ALLOW,
+    header::ETAG,
+    header::RETRY_AFTER,
+    header::WWW_AUTHENTICATE,
+    RATE_LIMIT,
+    RATE_LIMIT_POLICY,
 ];
 
 pub(crate) async fn finish(mut request: Request, next: Next) -> Response {
@@ -79,7 +95,7 @@ fn render(problem: &Problem, id: &str, wants_html: bool, old: &HeaderMap) -> Res
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     };
-    for name in [header::ALLOW, header::ETAG, header::RETRY_AFTER, header::WWW_AUTHENTICATE] {
+    for name in KEPT_HEADERS {
         if let Some(value) = old.get(&name) {
             response.headers_mut().insert(name, value.clone());
         }

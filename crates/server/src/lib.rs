@@ -20,6 +20,7 @@ mod etag;
 mod feed;
 mod finish;
 mod idempotency;
+mod limits;
 mod lookout;
 mod merchant;
 mod operator;
@@ -49,5 +50,6 @@ pub fn problems() -> String {
 }
 
 pub use app::{App, AppConfig, Mismatches, serve};
+pub use limits::{Limits, Quota};
 pub use operator::{OpsToken, WeakToken};
 pub use seal::{SessionKey, WeakKey};

@@ -4,8 +4,8 @@ mod site;
 
 use std::time::Duration;
 
-use axum::http::{Method, StatusCode};
-use bastide_server::{AppConfig, SessionKey};
+use axum::http::{Method, Request, StatusCode};
+use bastide_server::{AppConfig, Limits, Quota, SessionKey};
 use serde_json::{Value, json};
 use site::{ADA, PASSWORD, Site};
 use tokio::{
@@ -206,4 +206,83 @@ async fn open_requests_end_before_the_server_does() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     server.await.unwrap().unwrap();
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn whoever_asks_too_much_is_told_when_to_come_again() {
+    let a_minute = |requests| Some(Quota { requests, per: Duration::from_secs(60) });
+    let limits =
+        Limits { caller: a_minute(6), merchant: a_minute(8), sign_in: a_minute(2), trusted_proxies: 1 };
+    let site = Site::with(AppConfig { limits, ..AppConfig::default() }).await;
+    let from = |address: &'static str| [("x-forwarded-for", address)];
+    let first = site.get(PRODUCTS, &from("1.2.3.4")).await;
+    assert_eq!(first.header("ratelimit-policy"), "\"caller\";q=6;w=60, \"merchant\";q=8;w=60");
+    assert_eq!(first.header("ratelimit"), "\"caller\";r=5;t=10, \"merchant\";r=7;t=8");
+    let unknown = site.get("/api/v1/storefront/no-such-shop/products", &from("1.2.3.4")).await;
+    assert_eq!(unknown.problem(404), "not_found");
+    assert_eq!(
+        unknown.header("ratelimit"),
+        "\"caller\";r=4;t=20, \"merchant\";r=7;t=8",
+        "it tells no merchants apart"
+    );
+    for _ in 0..4 {
+        assert_eq!(
+            site.get("/api/v1/system/migration-status", &from("1.2.3.4")).await.status,
+            StatusCode::OK
+        );
+    }
+    let refused = site.get(PRODUCTS, &from("6.6.6.6, 1.2.3.4")).await;
+    assert_eq!(refused.problem(429), "rate_limited");
+    assert!((1..=10).contains(&refused.header("retry-after").parse::<u64>().unwrap()), "{refused:?}");
+    assert!(refused.header("ratelimit").starts_with("\"caller\";r=0;"));
+    let page = site.get("/shop/lagoon", &[("x-forwarded-for", "1.2.3.4"), ("accept", "text/html")]).await;
+    assert!(page.status == StatusCode::TOO_MANY_REQUESTS && page.text.starts_with("<!DOCTYPE html>"));
+    assert_eq!(site.get("/healthz", &from("1.2.3.4")).await.status, StatusCode::OK);
+    // A merchant's bucket is for all who ask for it: three were taken above.
+    for address in ["2.0.0.1", "2.0.0.2", "2.0.0.3", "2.0.0.4", "2.0.0.5"] {
+        assert_eq!(site.get(PRODUCTS, &from(address)).await.status, StatusCode::OK, "{address}");
+    }
+    assert_eq!(site.get(PRODUCTS, &from("2.0.0.6")).await.problem(429), "rate_limited");
+    let other = site.get("/api/v1/storefront/harbour/products", &from("2.0.0.6")).await;
+    assert_eq!(other.status, StatusCode::OK, "and another merchant is open");
+    // Sign-ins from one address; a forged token makes nobody another caller.
+    let sign_in = async |token: &'static str| {
+        let request = Request::post("/api/v1/auth/merchant/login")
+            .header("content-type", "application/json")
+            .header("authorization", token)
+            .header("x-forwarded-for", "3.0.0.1");
+        site.send(request.body(json!({"email": ADA, "password": "wrong"}).to_string().into()).unwrap()).await
+    };
+    assert_eq!(sign_in("Bearer a").await.problem(401), "invalid_credentials");
+    assert_eq!(sign_in("Bearer b").await.problem(401), "invalid_credentials");
+    assert_eq!(sign_in("Bearer c").await.problem(429), "rate_limited");
+}
+
+#[tokio::test]
+async fn over_a_connection_the_peer_is_the_caller() {
+    let limits =
+        Limits { caller: Some(Quota { requests: 2, per: Duration::from_secs(60) }), ..Limits::none() };
+    let site = Site::with(AppConfig { limits, ..AppConfig::default() }).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(bastide_server::serve(listener, site.app.clone(), async move {
+        stopped.await.unwrap();
+    }));
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "GET {PRODUCTS} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-forwarded-for: 9.9.9.9\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        seen.push(answer[9..12].to_owned());
+    }
+    assert_eq!(seen, ["200", "200", "429"]);
+    let elsewhere = site.get(PRODUCTS, &[]).await;
+    assert_eq!(elsewhere.status, StatusCode::OK, "it has a bucket of its own");
+    stop.send(()).unwrap();
+    server.await.unwrap().unwrap();
 }

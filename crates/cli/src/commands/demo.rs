@@ -139,7 +139,7 @@ async fn play(
     let login = bastide_engine::login_of_newest_run(&place)
         .await?
         .context("the run did not leave the application's login")?;
-    let app = serve::app(&login, None).await?;
+    let app = serve::app(&login, None, bastide_server::Limits::none()).await?;
     if args.check {
         let crossing = check(app).await?;
         let isolated = verdict.is_some_and(Verdict::isolated) && crossing.crossed.is_empty();

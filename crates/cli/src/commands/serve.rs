@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use bastide_connect::Target;
-use bastide_server::{App, AppConfig, OpsToken, SessionKey};
+use bastide_server::{App, AppConfig, Limits, OpsToken, SessionKey};
 use bastide_tenancy::{PoolConfig, SealKeys, TenantPool};
 use tokio::{
     net::TcpListener,
@@ -35,14 +35,15 @@ pub(crate) async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<E
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}; choose another address with --listen"))?;
-    let app = self::app(&target, args.seal_key_file.as_deref()).await?;
+    let limits = Limits { trusted_proxies: args.trusted_proxies, ..Limits::default() };
+    let app = self::app(&target, args.seal_key_file.as_deref(), limits).await?;
     context.printer.note(&format!("serving on http://{}", listener.local_addr()?));
     bastide_server::serve(listener, app, stopped()).await?;
     Ok(Exit::Done)
 }
 
 /// The platform over a pool that the server's own login feeds; refuses a login that row security does not bind.
-pub(crate) async fn app(login: &Target, seal_key_file: Option<&Path>) -> anyhow::Result<App> {
+pub(crate) async fn app(login: &Target, seal_key_file: Option<&Path>, limits: Limits) -> anyhow::Result<App> {
     let seal_keys = seal_key_file.map(seal_keys).transpose()?;
     let pool = TenantPool::connect(login, PoolConfig { seal_keys, ..PoolConfig::default() }).await?;
     if let Some(file) = seal_key_file {
@@ -60,7 +61,7 @@ pub(crate) async fn app(login: &Target, seal_key_file: Option<&Path>) -> anyhow:
         }
         _ => None,
     };
-    Ok(App::new(pool, AppConfig { session_key, ops_token, ..AppConfig::default() }))
+    Ok(App::new(pool, AppConfig { session_key, ops_token, limits, ..AppConfig::default() }))
 }
 
 fn seal_keys(file: &Path) -> anyhow::Result<SealKeys> {

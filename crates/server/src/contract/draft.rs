@@ -56,7 +56,7 @@ impl Draft {
     pub(super) fn new() -> Self {
         let mut draft = Self::default();
         // Invalid: for a parameter nobody knows.
-        draft.may_refuse(&[Code::Invalid, Code::Internal, Code::Timeout]);
+        draft.may_refuse(&[Code::Invalid, Code::RateLimited, Code::Internal, Code::Timeout]);
         draft
     }
 

@@ -7,7 +7,7 @@ use axum::{
     body::Body,
     http::{Method, Request},
 };
-use bastide_server::{App, AppConfig, OpsToken, SessionKey};
+use bastide_server::{App, AppConfig, Limits, OpsToken, SessionKey};
 use serde_json::json;
 
 use super::super::site::{ADA, Answer, BEN, PASSWORD, Site, VIEWER};
@@ -60,6 +60,7 @@ impl Scene {
             session_key: SessionKey::from_text(&"k".repeat(40)).unwrap(),
             ops_token: Some(OpsToken::from_text(OPERATOR).unwrap()),
             crossings_per_minute: 1_000_000,
+            limits: Limits::none(),
             ..AppConfig::default()
         };
         let site = Site::serving(config, router).await;

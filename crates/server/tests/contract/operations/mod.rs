@@ -2,7 +2,7 @@
 
 mod auth;
 mod migration;
-mod operations;
+mod operators;
 mod orders;
 mod products;
 mod reference;
@@ -15,7 +15,7 @@ pub(crate) async fn cases(_scene: &Scene) -> Vec<Case> {
     [
         auth::cases(),
         migration::cases(),
-        operations::cases(),
+        operators::cases(),
         orders::cases(),
         products::cases(),
         reference::cases(),
