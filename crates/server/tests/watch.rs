@@ -45,16 +45,22 @@ async fn a_sound_shop_is_isolated_and_says_so() {
         (&json!("isolated"), &json!(true), &json!([]))
     );
     assert_eq!((&seen["drift"], &seen["last_success_at"]), (&json!([]), &seen["looked_at"]));
-    // merchants, storefront_configs, products, customers, orders: without a context, of the other, planted, given away.
-    assert_eq!(seen["held"], 2 + 6 + 3 * 5, "{seen:#}");
-    let untested: Vec<_> =
-        seen["untested"].as_array().unwrap().iter().map(|probe| &probe["object"]).collect();
-    assert_eq!(untested, [&json!("public.team_members"); 3], "{seen:#}");
+    // All 15 without a context; the 11 in which the canaries have rows: of the other, planted, given away. Merchants are not planted.
+    assert_eq!(seen["held"], 2 + 15 + 3 * 11 - 1, "{seen:#}");
+    let untested = seen["untested"].as_array().unwrap();
+    let of =
+        |table: &str| untested.iter().filter(|probe| probe["object"] == format!("public.{table}")).count();
+    assert_eq!(
+        ["\"OrderNotes\"", "audit_trail", "product_tags", "team_members", "merchants"].map(of),
+        [3, 3, 3, 3, 1],
+        "{seen:#}"
+    );
+    assert_eq!(untested.len(), 13, "{seen:#}");
     assert!(metric(&site, "bastide_isolation_last_success_timestamp_seconds").await > 1.7e9);
     assert_eq!(metric(&site, "bastide_isolation_drift").await, 0.0);
     assert_eq!(
         metric(&site, r#"bastide_isolation_probes_total{probe="read_other",result="held"}"#).await,
-        5.0
+        11.0
     );
 }
 
