@@ -28,6 +28,7 @@ pub async fn make_plan(
     client.batch_execute(UNHINDERED).await.map_err(EngineError::server("preparing the session"))?;
     crate::guard::check_rights(&client).await?;
     crate::bootstrap::schema_is_free(&client).await?;
+    let config = &crate::platform::said(&client, config).await?;
     say("reading the catalog");
     let catalog = bastide_catalog::read(&mut client).await?;
     let survey = bastide_legacy::survey(&mut client, &catalog, config, &say).await?;

@@ -59,7 +59,7 @@ pub(crate) fn links(
 
 /// The operator said of the table's rows that each tenant gets its own.
 fn copied(classification: &Classification, table: &QualifiedName) -> bool {
-    let id = format!("class:{table}");
+    let id = crate::classify::question(table);
     let asked = classification.questions.iter().find(|question| question.id == id);
     asked.is_some_and(|question| question.answer.as_deref() == Some(COPY))
 }

@@ -63,6 +63,7 @@ pub(crate) async fn adopt(
         // Its tables were there before any Bastide.
         down: "",
         made: &Made::default(),
+        said: &migration.said(),
         adopted: Some(run.id),
         app_role: options.app_role.as_str(),
         seconds: 0.0,

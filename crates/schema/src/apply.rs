@@ -17,7 +17,7 @@ use tokio_postgres::{GenericClient, Transaction};
 
 use crate::{
     Applied, Migration, Options, SchemaError, State,
-    loss::Relations,
+    loss::{Made, Relations},
     record::{self, Entry},
     statements::statements,
 };
@@ -181,12 +181,11 @@ async fn one_by_one(
     begun: Instant,
 ) -> Result<Vec<String>, SchemaError> {
     let label = migration.label();
+    let (made, said) = (Made::default(), migration.said());
     tried(options, &label, guard, Direction::Forward, async |transaction| {
         house(transaction).await?;
-        let relations = Relations::read(transaction).await?;
-        let made = relations.made_since(&relations);
         let entry =
-            Entry { state: State::Started, ..entry(options, migration, migration.down, &made, begun) };
+            Entry { state: State::Started, ..entry(options, migration, migration.down, &made, &said, begun) };
         Ok(record::write(transaction, &entry).await?)
     })
     .await?;
@@ -236,7 +235,7 @@ async fn finish(
         }
     }
     let down = undoing(&steps, migration.down);
-    record::write(transaction, &entry(options, migration, &down, &made, begun)).await?;
+    record::write(transaction, &entry(options, migration, &down, &made, &migration.said(), begun)).await?;
     Ok(sent)
 }
 
@@ -244,7 +243,8 @@ fn entry<'a>(
     options: &'a Options,
     migration: &'a Migration,
     down: &'a str,
-    made: &'a crate::loss::Made,
+    made: &'a Made,
+    said: &'a BTreeMap<String, String>,
     begun: Instant,
 ) -> Entry<'a> {
     Entry {
@@ -255,6 +255,7 @@ fn entry<'a>(
         transaction: !migration.no_transaction,
         down,
         made,
+        said,
         adopted: None,
         app_role: options.app_role.as_str(),
         seconds: begun.elapsed().as_secs_f64(),

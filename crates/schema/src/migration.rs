@@ -1,6 +1,6 @@
 //! The migrations: compiled in from `migrations/`, or, in tests, any others.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use bastide_plan::isolate::Treatment;
 use bastide_sql::{Ident, QualifiedName};
@@ -149,6 +149,17 @@ impl Migration {
                 .take_while(|line| line.starts_with("--"))
                 .any(|line| line.trim_end() == NO_TRANSACTION),
         })
+    }
+
+    /// What its `isolate` answers of the questions that planning would ask, by question.
+    pub(crate) fn said(&self) -> BTreeMap<String, String> {
+        let answer = |(table, treatment): &(QualifiedName, Treatment)| match treatment {
+            Treatment::Shared => Some((bastide_plan::classify::question(table), "shared".to_owned())),
+            Treatment::Closed => Some((bastide_plan::classify::question(table), "closed".to_owned())),
+            // A tenant column that names a tenant says it by itself.
+            Treatment::Root(_) | Treatment::Scoped { .. } => None,
+        };
+        self.tables.iter().filter_map(answer).collect()
     }
 
     /// As in messages.

@@ -1,5 +1,7 @@
 //! The record in the database: which versions are applied, with what undoes them, and every up and down there ever was.
 
+use std::collections::BTreeMap;
+
 use bastide_catalog::Fingerprint;
 use bastide_connect::Target;
 use serde::Serialize;
@@ -162,6 +164,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) transaction: bool,
     pub(crate) down: &'a str,
     pub(crate) made: &'a Made,
+    pub(crate) said: &'a BTreeMap<String, String>,
     pub(crate) adopted: Option<Uuid>,
     pub(crate) app_role: &'a str,
     pub(crate) seconds: f64,
@@ -170,7 +173,7 @@ pub(crate) struct Entry<'a> {
 pub(crate) async fn write(client: &impl GenericClient, entry: &Entry<'_>) -> Result<(), SchemaError> {
     client
         .execute(
-            "INSERT INTO bastide.schema_version (version, name, checksum, state, transaction, down, made, adopted, app_role, seconds, bastide) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            "INSERT INTO bastide.schema_version (version, name, checksum, state, transaction, down, made, adopted, app_role, seconds, bastide, said) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
              ON CONFLICT (version) DO UPDATE SET state = excluded.state, checksum = excluded.checksum, down = excluded.down, made = excluded.made, applied_at = excluded.applied_at, applied_by = excluded.applied_by, seconds = excluded.seconds, bastide = excluded.bastide",
             &[
                 &entry.version,
@@ -184,6 +187,7 @@ pub(crate) async fn write(client: &impl GenericClient, entry: &Entry<'_>) -> Res
                 &entry.app_role,
                 &entry.seconds,
                 &env!("CARGO_PKG_VERSION"),
+                &Json(entry.said),
             ],
         )
         .await

@@ -8,6 +8,7 @@ CREATE TABLE IF NOT EXISTS bastide.schema_version (
     transaction boolean NOT NULL,
     down        text NOT NULL,             -- what undoes it, as a script
     made        jsonb NOT NULL,            -- tables and columns, for saying what undoing loses
+    said        jsonb NOT NULL,            -- what `rls plan` need not ask: of tables, by question
     adopted     uuid,                      -- the run that left this version, when no migration made it
     fingerprint jsonb,                     -- of the schema when this version was the newest
     app_role    text NOT NULL,

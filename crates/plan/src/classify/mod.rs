@@ -70,6 +70,12 @@ impl Classification {
     }
 }
 
+/// The id of the question whose the rows of a table are.
+#[must_use]
+pub fn question(table: &QualifiedName) -> String {
+    format!("class:{table}")
+}
+
 /// # Errors
 /// When the root cannot be one, or a table that must be scoped is of a kind that cannot be.
 pub fn classify(

@@ -401,7 +401,7 @@ fn class_question(
             }
         }
     }
-    let (id, default) = (format!("class:{table}"), Some(default.to_string()));
+    let (id, default) = (super::question(table), Some(default.to_string()));
     Question { id, text, choices, default, answer: None }
 }
 

@@ -1,1 +1,166 @@
-//! Each refusal, and what is rendered for tables that can be kept apart.
+//! Each refusal, with the table and the column; and what is rendered for tables that can be kept apart, on a real server.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bastide_catalog::Catalog;
+use bastide_sql::{Ident, QualifiedName};
+use bastide_testkit::Database;
+
+use super::*;
+
+/// The root and a table below it, as an earlier migration made them.
+const BEFORE: &str = "
+CREATE TABLE public.shops (id integer PRIMARY KEY, slug text NOT NULL UNIQUE);
+CREATE TABLE public.orders (shop_id integer NOT NULL REFERENCES public.shops, id bigint NOT NULL, PRIMARY KEY (shop_id, id));
+CREATE TABLE public.units (code text PRIMARY KEY);
+CREATE ROLE bastide_app LOGIN; GRANT SELECT ON public.units, public.orders TO bastide_app";
+
+struct Fixture {
+    _server: bastide_testkit::Server,
+    db: Database,
+    before: BTreeSet<QualifiedName>,
+}
+
+fn name(text: &str) -> QualifiedName {
+    text.parse().unwrap()
+}
+
+fn ident(text: &str) -> Ident {
+    Ident::new(text).unwrap()
+}
+
+fn scoped(column: &str) -> Treatment {
+    Treatment::Scoped { column: ident(column), legacy_keys: false }
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let server = bastide_testkit::server().await;
+        let db = server.database("isolated").await;
+        db.execute(BEFORE).await;
+        let before = relations(&read(&db).await);
+        Self { _server: server, db, before }
+    }
+
+    /// In a copy of its own, so that one server serves all.
+    async fn isolate(
+        &self,
+        up: &str,
+        tables: &[(QualifiedName, Treatment)],
+    ) -> (Catalog, Result<Vec<Step>, CannotIsolate>) {
+        let mut client = self.db.client().await;
+        let mut transaction = client.transaction().await.unwrap();
+        transaction.batch_execute(up).await.unwrap_or_else(|error| panic!("{up}\n{error:?}"));
+        let catalog = bastide_catalog::read_within(&mut transaction).await.unwrap();
+        transaction.rollback().await.unwrap();
+        let made = relations(&catalog).difference(&self.before).cloned().collect();
+        let known =
+            BTreeMap::from([(name("public.shops"), ident("id")), (name("public.orders"), ident("shop_id"))]);
+        let wanted = Isolation {
+            root: &name("public.shops"),
+            root_column: &ident("id"),
+            app_role: &ident("bastide_app"),
+            tables,
+            made: &made,
+            scoped: &known,
+        };
+        let steps = isolate(&catalog, &wanted);
+        (catalog, steps)
+    }
+
+    async fn refused(&self, up: &str, tables: &[(QualifiedName, Treatment)]) -> String {
+        match self.isolate(up, tables).await.1 {
+            Err(why) => why.to_string(),
+            Ok(steps) => panic!("{up}\nwas isolated: {steps:?}"),
+        }
+    }
+}
+
+async fn read(db: &Database) -> Catalog {
+    bastide_catalog::read(&mut db.client().await).await.unwrap()
+}
+
+fn relations(catalog: &Catalog) -> BTreeSet<QualifiedName> {
+    catalog.tables.keys().chain(catalog.views.keys()).cloned().collect()
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_apart_is_refused_by_name() {
+    let fixture = Fixture::new().await;
+    let notes = || vec![(name("public.notes"), scoped("shop_id"))];
+    let mut said = Vec::new();
+    for (up, tables) in [
+        ("SELECT", notes()),
+        ("SELECT", vec![(name("public.orders"), scoped("shop_id"))]),
+        ("CREATE TABLE public.notes (id int)", vec![]),
+        ("CREATE TABLE public.notes (id int)", notes()),
+        ("CREATE TABLE public.notes (shop_id int REFERENCES public.shops)", notes()),
+        ("CREATE TABLE public.notes (shop_id bigint NOT NULL REFERENCES public.shops)", notes()),
+        ("CREATE TABLE public.notes (shop_id int NOT NULL)", notes()),
+        ("CREATE TABLE public.notes (shop_id int NOT NULL REFERENCES public.shops, id int PRIMARY KEY)", notes()),
+        (
+            "CREATE TABLE public.notes (shop_id int NOT NULL REFERENCES public.shops, slug text, UNIQUE (slug, shop_id))",
+            notes(),
+        ),
+        (
+            "CREATE TABLE public.notes (shop_id int NOT NULL REFERENCES public.shops, slug text);
+             CREATE UNIQUE INDEX notes_slug ON public.notes (lower(slug))",
+            notes(),
+        ),
+        (
+            "CREATE UNIQUE INDEX ON public.orders (id);
+             CREATE TABLE public.notes (shop_id int NOT NULL REFERENCES public.shops, order_id bigint REFERENCES public.orders (id))",
+            notes(),
+        ),
+        (
+            "CREATE TABLE public.notes (shop_id int NOT NULL REFERENCES public.shops, order_id bigint,
+                 FOREIGN KEY (shop_id, order_id) REFERENCES public.orders ON DELETE SET NULL)",
+            notes(),
+        ),
+        (
+            "CREATE TABLE public.notes (shop_id int NOT NULL REFERENCES public.shops);
+             CREATE POLICY open ON public.notes USING (true)",
+            notes(),
+        ),
+        ("CREATE TABLE public.notes () INHERITS (public.orders)", vec![]),
+        (
+            "CREATE TABLE public.notes (shop_id int, order_id bigint, FOREIGN KEY (shop_id, order_id) REFERENCES public.orders)",
+            vec![(name("public.notes"), Treatment::Shared)],
+        ),
+        ("CREATE VIEW public.recent AS SELECT * FROM public.orders", vec![]),
+        (
+            "CREATE MATERIALIZED VIEW public.totals AS SELECT shop_id, count(*) FROM public.orders GROUP BY 1;
+             GRANT SELECT ON public.totals TO bastide_app",
+            vec![],
+        ),
+    ] {
+        said.push(fixture.refused(up, &tables).await);
+    }
+    insta::assert_snapshot!(said.join("\n"), @"");
+}
+
+#[tokio::test]
+async fn what_can_be_is_closed_granted_and_indexed() {
+    let fixture = Fixture::new().await;
+    let up = "
+        CREATE TABLE public.notes (shop_id int NOT NULL, id bigint GENERATED ALWAYS AS IDENTITY, order_id bigint NOT NULL, at date NOT NULL,
+            PRIMARY KEY (shop_id, id, at), FOREIGN KEY (shop_id) REFERENCES public.shops, FOREIGN KEY (shop_id, order_id) REFERENCES public.orders)
+            PARTITION BY RANGE (at);
+        CREATE TABLE public.notes_old PARTITION OF public.notes FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+        CREATE TABLE public.log (shop_id int NOT NULL REFERENCES public.shops, said text);
+        CREATE TABLE public.colours (name text PRIMARY KEY);
+        CREATE TABLE public.jobs (id int PRIMARY KEY);
+        CREATE VIEW public.recent WITH (security_invoker = true) AS SELECT n.id, u.code FROM public.notes n, public.units u;
+        CREATE VIEW public.due WITH (security_invoker = true) AS SELECT * FROM public.jobs;
+        CREATE MATERIALIZED VIEW public.totals AS SELECT shop_id, count(*) FROM public.notes GROUP BY 1;
+        CREATE FUNCTION public.peek() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT 1::bigint'";
+    let tables = [
+        (name("public.notes"), scoped("shop_id")),
+        (name("public.log"), scoped("shop_id")),
+        (name("public.colours"), Treatment::Shared),
+        (name("public.jobs"), Treatment::Closed),
+    ];
+    let (_, steps) = fixture.isolate(up, &tables).await;
+    let steps: Vec<String> = steps.unwrap().iter().map(Step::describe).collect();
+    insta::assert_snapshot!(steps.join("\n"), @"");
+}

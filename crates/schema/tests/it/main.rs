@@ -2,6 +2,10 @@
 
 #![expect(clippy::print_stdout, reason = "what is skipped is said")]
 
+mod adopted;
+mod checked;
 mod generated;
+mod killed;
 mod moves;
 mod scene;
+mod small;

@@ -13,6 +13,8 @@ use bastide_testkit::{Database, Server};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::small::small;
+
 pub(crate) struct Scene {
     pub(crate) server: Server,
     pub(crate) db: Database,
@@ -36,6 +38,17 @@ impl Scene {
         Self::of(server, db)
     }
 
+    /// An empty database for three small migrations.
+    pub(crate) async fn small() -> Self {
+        Self::with(small()).await
+    }
+
+    pub(crate) async fn with(migrations: Migrations) -> Self {
+        let mut scene = Self::empty().await;
+        scene.options.migrations = migrations;
+        scene
+    }
+
     /// The legacy shop, a small one, as it was before anything.
     pub(crate) async fn legacy() -> Self {
         let server = bastide_testkit::server().await;
@@ -48,7 +61,7 @@ impl Scene {
     fn of(server: Server, db: Database) -> Self {
         let state = tempfile::tempdir().unwrap();
         let options = Options {
-            place: place(&db, state.path()),
+            place: place(&db.url(), state.path()),
             app_role: app(),
             app_password: Some("app".to_owned()),
             migrations: Migrations::embedded().unwrap(),
@@ -56,10 +69,14 @@ impl Scene {
         Self { server, db, options, state }
     }
 
+    pub(crate) fn state_dir(&self) -> &Path {
+        self.state.path()
+    }
+
     /// The same migrations in another database of the server.
     pub(crate) async fn beside(&self, name: &str) -> (Database, Options) {
         let db = self.server.database(name).await;
-        let options = Options { place: place(&db, self.state.path()), ..self.options.clone() };
+        let options = Options { place: place(&db.url(), self.state.path()), ..self.options.clone() };
         (db, options)
     }
 
@@ -106,8 +123,8 @@ impl Scene {
     }
 }
 
-fn place(db: &Database, state: &Path) -> Place {
-    let target = Target::parse(&db.url()).unwrap();
+pub(crate) fn place(url: &str, state: &Path) -> Place {
+    let target = Target::parse(url).unwrap();
     Place { target, app: None, state_dir: state.to_owned(), patience: Patience::default() }
 }
 
