@@ -32,6 +32,18 @@ pub const WITHHELD: &str = "
           AND a.grantee = 0 AND a.privilege_type = g.privilege)
     GROUP BY g.class, g.oid ORDER BY 1 LIMIT 50";
 
+/// Parameters that only superusers may set, under which keys, privileges or the code that runs are no longer what they were.
+pub const DECISIVE_PARAMETERS: [&str; 8] = [
+    "session_replication_role",
+    "allow_system_table_mods",
+    "dynamic_library_path",
+    "extension_control_path",
+    "ignore_checksum_failure",
+    "lo_compat_privileges",
+    "session_preload_libraries",
+    "zero_damaged_pages",
+];
+
 /// Those that no version from 15 to 18 calls leakproof, and that people do, to get an index under row security.
 pub const LEAKPROOF_BUILTINS: &str = "
     SELECT format('pg_catalog.%I(%s)', proname, pg_get_function_identity_arguments(oid))

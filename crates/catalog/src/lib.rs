@@ -18,7 +18,7 @@ mod model;
 mod read;
 mod telling;
 
-pub use builtins::{LEAKPROOF_BUILTINS, WITHHELD};
+pub use builtins::{DECISIVE_PARAMETERS, LEAKPROOF_BUILTINS, WITHHELD};
 pub use fingerprint::{Change, ChangeKind, Fingerprint};
 pub use functions::{PathFault, search_path};
 pub use model::*;
