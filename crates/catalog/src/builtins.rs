@@ -57,6 +57,18 @@ pub fn shows_statistics(object: &str) -> bool {
     object.starts_with("pg_catalog.pg_stats_ext")
 }
 
+/// Parameters that only superusers may set, under which keys, privileges or the code that runs are no longer what they were.
+pub const DECISIVE_PARAMETERS: [&str; 8] = [
+    "session_replication_role",
+    "allow_system_table_mods",
+    "dynamic_library_path",
+    "extension_control_path",
+    "ignore_checksum_failure",
+    "lo_compat_privileges",
+    "session_preload_libraries",
+    "zero_damaged_pages",
+];
+
 /// Those that no version from 15 to 18 calls leakproof, and that people do, to get an index under row security.
 pub const LEAKPROOF_BUILTINS: &str = "
     SELECT format('pg_catalog.%I(%s)', proname, pg_get_function_identity_arguments(oid))

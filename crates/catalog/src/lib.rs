@@ -19,7 +19,7 @@ mod model;
 mod read;
 mod telling;
 
-pub use builtins::{LEAKPROOF_BUILTINS, WITHHELD, shows_statistics};
+pub use builtins::{DECISIVE_PARAMETERS, LEAKPROOF_BUILTINS, WITHHELD, shows_statistics};
 pub use fingerprint::{Change, ChangeKind, Fingerprint};
 pub use functions::{PathFault, search_path};
 pub use model::*;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bastide_catalog::{
-    Acl, AclItem, Catalog, FunctionKind, Policy, Table, TableKind, TriggerEnabled, Volatility,
+    Acl, AclItem, Catalog, DECISIVE_PARAMETERS, FunctionKind, Policy, Table, TableKind, TriggerEnabled,
+    Volatility,
 };
 use bastide_sql::{Ident, QualifiedName};
 
@@ -19,17 +20,6 @@ use crate::{
 const OLDEST: u32 = 150_000;
 /// What row security does not filter.
 const UNFILTERED: [&str; 4] = ["TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"];
-/// Parameters under which keys, privileges or the code that runs are no longer what they were.
-pub(crate) const UNCHECKED: [&str; 8] = [
-    "session_replication_role",
-    "allow_system_table_mods",
-    "dynamic_library_path",
-    "extension_control_path",
-    "ignore_checksum_failure",
-    "lo_compat_privileges",
-    "session_preload_libraries",
-    "zero_damaged_pages",
-];
 
 pub(crate) fn find(
     catalog: &Catalog,
@@ -272,7 +262,7 @@ fn pure_context_reader(catalog: &Catalog) -> Result<(), Refusal> {
 
 /// Grants that open what is not there yet, and a setting that opens everything.
 fn open_beforehand(catalog: &Catalog, app: &Ident) -> Result<(), Refusal> {
-    let opens = |parameter: &&String| UNCHECKED.contains(&parameter.as_str());
+    let opens = |parameter: &&String| DECISIVE_PARAMETERS.contains(&parameter.as_str());
     if let Some(parameter) = catalog.server.public_parameters.iter().find(opens) {
         return Err(Refusal::ParameterOpenToPublic { parameter: parameter.clone() });
     }

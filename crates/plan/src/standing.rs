@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bastide_catalog::{
-    Catalog, Function, PathFault, Trigger,
+    Catalog, DECISIVE_PARAMETERS, Function, PathFault, Trigger,
     cves::{self, Cve, Opens},
 };
 use bastide_sql::{Ident, QualifiedName};
@@ -14,7 +14,6 @@ use crate::{
     Class, Config, ParameterGrant, Question, Refusal, Survey,
     access::{is_unfiltered, of_app},
     classify::{Classification, answer},
-    obstacles::UNCHECKED,
     phases::unreachable_views,
 };
 
@@ -203,7 +202,8 @@ fn around(survey: &Survey, classification: &Classification, asked: &mut Asked<'_
     }
     // What PUBLIC may SET the catalog has.
     let opens = |grant: &&ParameterGrant| {
-        grant.privilege != "SET" || (grant.grantee.is_some() && UNCHECKED.contains(&grant.parameter.as_str()))
+        grant.privilege != "SET"
+            || (grant.grantee.is_some() && DECISIVE_PARAMETERS.contains(&grant.parameter.as_str()))
     };
     if let Some(grant) = around.parameters.iter().find(opens) {
         let ParameterGrant { parameter, privilege, grantee } = grant.clone();

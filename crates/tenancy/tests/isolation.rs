@@ -65,6 +65,31 @@ async fn writes_stay_in_their_tenant() {
     read_whole(&pool, 2).await;
 }
 
+/// With plain contexts nobody clears a session between tenants: what docs/threat-model.md does not claim.
+#[tokio::test]
+async fn what_injected_sql_keeps_in_a_plain_session_is_the_next_tenants() {
+    const KEEP: Query = Query::new("SELECT public.keep()", &[]);
+    const KEPT: Query = Query::new("SELECT tenant_id FROM public.kept() AS tenant_id", &[]);
+    let (_server, database) = notes::database().await;
+    database
+        .execute(
+            "CREATE FUNCTION public.keep() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+                EXECUTE 'DECLARE kept CURSOR WITH HOLD FOR SELECT tenant_id FROM public.\"Notes\"'; END $$;
+             CREATE FUNCTION public.kept() RETURNS SETOF integer LANGUAGE plpgsql AS $$ DECLARE kept refcursor := 'kept'; one integer; BEGIN
+                LOOP FETCH kept INTO one; EXIT WHEN NOT FOUND; RETURN NEXT one; END LOOP; END $$",
+        )
+        .await;
+    let pool = pool(&database, small(1)).await;
+    let mut tx = pool.begin(&tenant(1)).await.unwrap();
+    tx.query(&KEEP, &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    let kept = pool.read(&tenant(2), &KEPT, &[]).await.unwrap();
+    assert_eq!(kept.len(), 100);
+    assert_own(&kept, 1);
+    // It is what the first one read; the second's own statements are the second's all the same.
+    read_whole(&pool, 2).await;
+}
+
 #[tokio::test]
 async fn an_error_inside_leaves_a_clean_connection() {
     const BROKEN: Query = Query::new("SELECT 1 / (id - id) FROM public.\"Notes\"", &[]);

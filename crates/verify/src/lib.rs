@@ -69,7 +69,7 @@ pub async fn verify(
     let login = app.login();
     let pooler = session.pooler().await?;
     let mut probes = probes::run(owner, &session, login, &posture, options).await?;
-    probes::compare(&mut probes, &findings, &role);
+    probes::compare(&mut probes, &findings, &posture);
     Ok(Verdict {
         app_role: role.as_str().to_owned(),
         own_login: session.own_login(),

@@ -1,6 +1,6 @@
 //! Everything but tables and views, and that a snapshot does not hang on who reads it.
 
-use bastide_catalog::{Acl, Catalog, FunctionKind, Volatility};
+use bastide_catalog::{Acl, Catalog, DECISIVE_PARAMETERS, FunctionKind, Volatility};
 use bastide_sql::Ident;
 use insta::assert_snapshot;
 
@@ -40,6 +40,18 @@ async fn grants_keep_their_order_and_none_is_not_empty() {
     catalog_definer public r "Reader Role"=SELECT/catalog_definer
     "#);
     assert_eq!(table(&catalog, "public.scratch").owner, ident("catalog_definer"));
+}
+
+/// Of those that a server has: what nobody but a superuser may set is worth a grant, and a word when it was granted.
+#[tokio::test]
+async fn the_parameters_that_decide_are_the_superusers() {
+    let (_server, database) = nasty().await;
+    let names = DECISIVE_PARAMETERS.map(|name| format!("'{name}'")).join(", ");
+    let known = format!(
+        "SELECT context || ' ' || count(*) FROM pg_settings WHERE name IN ({names}) GROUP BY context"
+    );
+    let count = if read(&database).await.server.version < 180_000 { 7 } else { 8 };
+    assert_eq!(database.query_rows(&known).await, [format!("superuser {count}")]);
 }
 
 #[tokio::test]

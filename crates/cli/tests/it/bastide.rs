@@ -22,9 +22,14 @@ impl Bastide {
 
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bastide"));
-        for variable in
-            ["DATABASE_URL", "BASTIDE_APP_URL", "BASTIDE_APP_PASSWORD", "BASTIDE_STATE_DIR", "PGPASSWORD"]
-        {
+        for variable in [
+            "DATABASE_URL",
+            "BASTIDE_APP_URL",
+            "BASTIDE_APP_PASSWORD",
+            "BASTIDE_STATE_DIR",
+            "BASTIDE_OPS_TOKEN",
+            "PGPASSWORD",
+        ] {
             command.env_remove(variable);
         }
         command.args(["--database-url", &self.url, "--state-dir"]).arg(self.state.path());

@@ -19,6 +19,8 @@ mod replication;
 mod report;
 mod row_security;
 mod sealed;
+mod sealed_session;
+mod serve;
 mod settled;
 mod settled_declared;
 mod settled_partitions;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{bastide::Bastide, shapes::loaded};
 
 /// A database that was migrated and cut over, and the folder that knows its login.
-async fn cut_over() -> (Server, Database, Bastide) {
+pub(crate) async fn cut_over() -> (Server, Database, Bastide) {
     let (server, db) = loaded(include_str!("../../../../fixtures/legacy/shapes/levels.sql")).await;
     let bastide = Bastide::on(db.url());
     bastide
@@ -37,6 +37,13 @@ async fn every_form_says_the_same_and_a_baseline_is_held_to() {
     let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let sound = bastide.run(&["rls", "validate", "--format", "json"]).expect(0).json();
     assert!(sound["passes"].as_bool().unwrap() && strings(&sound["against"]).is_empty());
+    let ended = |outcome: &str| {
+        sound["probes"].as_array().unwrap().iter().filter(|probe| probe["outcome"] == outcome).count()
+    };
+    for outcome in ["held", "breached", "untested"] {
+        assert_eq!(sound["cells"][outcome], ended(outcome), "{outcome}");
+    }
+    assert!(sound["seconds"].as_f64().unwrap() > 0.0);
 
     db.execute(&format!("GRANT TRUNCATE ON {table} TO bastide_app")).await;
     let spoilt = bastide.run(&["rls", "validate"]).expect(1);

@@ -19,6 +19,9 @@ pub struct ValidationDocument<'a> {
     pooler: bool,
     production: bool,
     scoped_tables: usize,
+    /// What posture and probes took.
+    seconds: f64,
+    cells: Cells,
     /// Nothing wrong was found, whatever is accepted.
     isolated: bool,
     /// Nothing counts: exit code 0.
@@ -28,6 +31,14 @@ pub struct ValidationDocument<'a> {
     baseline: Baseline<'a>,
     findings: Vec<Found<'a>>,
     probes: Vec<Probe<'a>>,
+}
+
+/// How many of the probes ended so.
+#[derive(Serialize)]
+struct Cells {
+    held: usize,
+    breached: usize,
+    untested: usize,
 }
 
 #[derive(Serialize)]
@@ -47,7 +58,9 @@ struct Found<'a> {
 
 #[must_use]
 pub fn validation_document<'a>(validation: &Validation<'a>) -> ValidationDocument<'a> {
-    let Validation { verdict, judgement, version } = *validation;
+    let Validation { verdict, judgement, took, version } = *validation;
+    let (breached, untested) = (verdict.breaches().count(), verdict.untested().count());
+    let held = verdict.probes.len() - breached - untested;
     ValidationDocument {
         format: VALIDATION_FORMAT,
         bastide: version,
@@ -57,6 +70,8 @@ pub fn validation_document<'a>(validation: &Validation<'a>) -> ValidationDocumen
         pooler: verdict.pooler,
         production: verdict.production,
         scoped_tables: verdict.scoped_tables,
+        seconds: took.as_secs_f64(),
+        cells: Cells { held, breached, untested },
         isolated: verdict.isolated(),
         passes: judgement.passes(),
         against: validation.against(),
@@ -80,6 +95,8 @@ pub fn validation_document<'a>(validation: &Validation<'a>) -> ValidationDocumen
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bastide_record::Outcome;
     use bastide_testkit::Schema;
 
@@ -96,10 +113,13 @@ mod tests {
         ] {
             let verdict = sample::verdict(outcome);
             let judgement = judged(&verdict);
-            let validation = Validation { verdict: &verdict, judgement: &judgement, version: "0" };
+            let validation =
+                Validation { verdict: &verdict, judgement: &judgement, took: Duration::ZERO, version: "0" };
             let value = serde_json::to_value(super::validation_document(&validation)).unwrap();
             assert_eq!(schema.complaints(&value), Vec::<String>::new());
             assert_eq!(value["passes"], value["against"].as_array().unwrap().is_empty());
+            let cells = value["cells"].as_object().unwrap().values().map(|count| count.as_u64().unwrap());
+            assert_eq!(cells.sum::<u64>(), verdict.probes.len() as u64);
         }
     }
 }

@@ -87,6 +87,8 @@ fn baseline(validation: &Validation<'_>) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bastide_record::Outcome;
 
     use super::super::tests::judged;
@@ -98,8 +100,12 @@ mod tests {
         verdict.probes[0].cell.object = sample::HOSTILE.to_owned();
         verdict.database.name = sample::HOSTILE.to_owned();
         let judgement = judged(&verdict);
-        let page =
-            super::validation_html(&Validation { verdict: &verdict, judgement: &judgement, version: "0" });
+        let page = super::validation_html(&Validation {
+            verdict: &verdict,
+            judgement: &judgement,
+            took: Duration::ZERO,
+            version: "0",
+        });
         assert!(!page.contains(sample::HOSTILE) && !page.contains("<script") && !page.contains("http"));
         assert!(page.contains(">Not isolated<") && page.contains("SELECT count(*) FROM orders;"));
     }

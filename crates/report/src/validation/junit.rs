@@ -128,6 +128,8 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bastide_record::Outcome;
 
     use super::super::tests::judged;
@@ -138,7 +140,8 @@ mod tests {
         let mut verdict = sample::verdict(Outcome::Breached { how: "saw 12 rows & more".to_owned() });
         verdict.probes[0].cell.object = "public.\"<b>\n&'\u{1}\"".to_owned();
         let judgement = judged(&verdict);
-        let validation = Validation { verdict: &verdict, judgement: &judgement, version: "0" };
+        let validation =
+            Validation { verdict: &verdict, judgement: &judgement, took: Duration::ZERO, version: "0" };
         insta::assert_snapshot!(super::junit(&validation));
     }
 }

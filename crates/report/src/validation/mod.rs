@@ -6,7 +6,7 @@ mod junit;
 mod sarif;
 mod text;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use bastide_record::{Judgement, Known, Verdict};
 
@@ -21,6 +21,8 @@ pub use text::{validation_text, verdict};
 pub struct Validation<'a> {
     pub verdict: &'a Verdict,
     pub judgement: &'a Judgement,
+    /// Posture and probes together.
+    pub took: Duration,
     /// Of the binary.
     pub version: &'a str,
 }
@@ -78,6 +80,8 @@ impl Validation<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bastide_record::{Judgement, Outcome, Verdict};
     use time::macros::date;
 
@@ -106,7 +110,8 @@ mod tests {
         ];
         let passes = verdicts.each_ref().map(|verdict| {
             let judgement = judged(verdict);
-            let against = Validation { verdict, judgement: &judgement, version: "0" }.against();
+            let against =
+                Validation { verdict, judgement: &judgement, took: Duration::ZERO, version: "0" }.against();
             assert_eq!(judgement.passes(), against.is_empty(), "{against:?}");
             judgement.passes()
         });

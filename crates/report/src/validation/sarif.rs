@@ -120,6 +120,8 @@ fn result(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bastide_record::Outcome;
 
     use super::super::tests::judged;
@@ -129,7 +131,8 @@ mod tests {
     fn every_result_has_its_rule_and_its_place() {
         let verdict = sample::verdict(Outcome::Breached { how: "saw 12 rows".to_owned() });
         let judgement = judged(&verdict);
-        let validation = Validation { verdict: &verdict, judgement: &judgement, version: "0" };
+        let validation =
+            Validation { verdict: &verdict, judgement: &judgement, took: Duration::ZERO, version: "0" };
         let sarif = super::sarif(&validation);
         let run = &sarif["runs"][0];
         let rules: Vec<_> =

@@ -1,5 +1,6 @@
 //! Parameters that only superusers may set, given away: some make the server load code, some drop its own checks.
 
+use bastide_catalog::DECISIVE_PARAMETERS;
 use bastide_sql::{Ident, Sql, join, sql};
 
 use super::{Check, Weakness};
@@ -11,17 +12,6 @@ pub(super) const CHECK: Check =
 /// `session_replication_role` is a finding of its own.
 const ELSEWHERE: &str = "session_replication_role";
 
-/// Under which privileges, integrity or the code that runs are no longer what they were.
-const DECISIVE: [&str; 7] = [
-    "allow_system_table_mods",
-    "dynamic_library_path",
-    "extension_control_path",
-    "ignore_checksum_failure",
-    "lo_compat_privileges",
-    "session_preload_libraries",
-    "zero_damaged_pages",
-];
-
 fn run(posture: &Posture) -> Vec<Weakness> {
     let mut found = Vec::new();
     for grant in posture
@@ -32,7 +22,7 @@ fn run(posture: &Posture) -> Vec<Weakness> {
     {
         let severity = match grant.privilege.as_str() {
             "ALTER SYSTEM" => Severity::Critical,
-            _ if DECISIVE.contains(&grant.parameter.as_str()) => Severity::Critical,
+            _ if DECISIVE_PARAMETERS.contains(&grant.parameter.as_str()) => Severity::Critical,
             _ => Severity::Info,
         };
         let parameter =

@@ -2,15 +2,15 @@
 //! server needs for it and not a round trip each.
 
 use bastide_connect::Target;
-use bastide_record::{Cell, Context, Verb};
+use bastide_record::{Cell, Context};
 use bastide_sql::{Literal, Sql, sql};
 use futures_util::{
     TryStreamExt,
     future::{join_all, join4},
 };
-use tokio_postgres::{Client, SimpleQueryMessage, error::SqlState};
+use tokio_postgres::{Client, SimpleQueryMessage};
 
-use super::{seals::Seals, subject::Subject};
+use super::{refusal::Refusal, seals::Seals, subject::Subject};
 use crate::{VerifyError, app::AppSession};
 
 /// Long for a probe, short for whoever waits behind one.
@@ -83,18 +83,6 @@ pub(super) struct Answer {
 pub(super) struct Results {
     pub(super) rows: Vec<Vec<Option<String>>>,
     pub(super) affected: u64,
-}
-
-/// The server's no.
-#[derive(Clone, Debug)]
-pub(super) struct Refusal {
-    pub(super) code: SqlState,
-    /// The server names a constraint or column of its own: the row had passed the policy by then. An exception of the
-    /// same class raised by a trigger names none.
-    pub(super) by_constraint: bool,
-    pub(super) constraint: Option<String>,
-    /// The context could not even be set.
-    pub(super) early: bool,
 }
 
 pub(super) type Reply = Result<Answer, Refusal>;
@@ -179,12 +167,7 @@ impl<'a> Actor<'a> {
             (Ok(()), Ok(answer)) => return Ok(Ok(answer)),
         };
         match error.as_db_error() {
-            Some(refusal) => Ok(Err(Refusal {
-                code: refusal.code().clone(),
-                by_constraint: refusal.constraint().is_some() || refusal.column().is_some(),
-                constraint: refusal.constraint().map(str::to_owned),
-                early,
-            })),
+            Some(refusal) => Ok(Err(Refusal::of(refusal, early))),
             None => Err(lost(error)),
         }
     }
@@ -363,46 +346,5 @@ impl Answer {
 
     pub(super) fn affected_by(&self, statement: usize) -> u64 {
         self.results.get(statement).map_or(0, |result| result.affected)
-    }
-}
-
-impl Refusal {
-    /// What is in the setting is no tenant's key (class 22), or no token for one (28000).
-    pub(super) fn no_key(&self) -> bool {
-        self.code.code().starts_with("22") || self.code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION
-    }
-
-    pub(super) fn not_permitted(&self) -> bool {
-        !self.early && self.code == SqlState::INSUFFICIENT_PRIVILEGE
-    }
-
-    /// An integrity check (class 23) of the server's own.
-    pub(super) fn constraint(&self) -> bool {
-        !self.early && self.by_constraint && self.code.code().starts_with("23")
-    }
-
-    /// PostgreSQL has no such statement for this kind of relation, whoever asks: MERGE into a view (before 17) or into
-    /// what has rules, ON CONFLICT where a trigger or a rule writes, any write of a view that cannot be written.
-    pub(super) fn unknown_to_it(&self, verb: Verb) -> bool {
-        let codes: &[&str] = match verb {
-            Verb::Merge | Verb::MergeInsert | Verb::OnConflict => &["42809", "55000", "0A000", "42P10"],
-            Verb::Insert | Verb::Update | Verb::Returning | Verb::Delete => &["42809", "55000"],
-            _ => &[],
-        };
-        !self.early && codes.contains(&self.code.code())
-    }
-
-    /// The server gave up rather than answered: timeouts, locks, deadlocks.
-    pub(super) fn passing(&self) -> bool {
-        ["57014", "55P03", "40P01", "40001", "25006"].contains(&self.code.code())
-    }
-
-    pub(super) fn words(&self) -> String {
-        let early = if self.early { ", already when the context was set" } else { "" };
-        match self.code.code() {
-            "57014" => format!("gave up after 5 s (57014){early}"),
-            "55P03" => format!("gave up after it had waited 250 ms for a lock (55P03){early}"),
-            code => format!("refused with {code}{early}"),
-        }
     }
 }

@@ -31,8 +31,7 @@ pub(super) async fn probe(
     }
     if !ground.production {
         let held = SWITCHED.into_iter().chain([Context::AfterReturn]);
-        let held = held.map(|context| kept(target, context, other));
-        // Rows made for an attempt are never committed.
+        let held = held.map(|context| kept(target, context, own, other));
         if own.rows > 0 {
             trials.extend(held);
         } else {
@@ -104,8 +103,9 @@ fn without_tenant(target: &Target<'_>, path: Path, own: &Side) -> Trial {
     target.subject.trial(cell, statements)
 }
 
-/// In one message from DECLARE to CLOSE: what a pooler hands on in between, somebody else could read.
-fn kept(target: &Target<'_>, context: Context, other: &Side) -> Trial {
+/// In one message from DECLARE to CLOSE: what a pooler hands on in between, somebody else could read. It commits, so it has no
+/// rows made before it, neither of the one nor of the other.
+fn kept(target: &Target<'_>, context: Context, own: &Side, other: &Side) -> Trial {
     let mut statements =
         vec![declare(target, Path::HeldCursor, &sql!("bastide_probe")), sql!("FETCH 1 FROM bastide_probe")];
     if context != Context::AfterReturn {
@@ -117,7 +117,8 @@ fn kept(target: &Target<'_>, context: Context, other: &Side) -> Trial {
         sql!("FETCH 100 FROM bastide_probe"),
         sql!("CLOSE bastide_probe"),
     ]);
-    let mut trial = begun_as_own(target, (Path::HeldCursor, Verb::Select, context), statements);
+    let mut trial = Trial::new(target.cell(Verb::Select, Context::Own), &own.key, statements);
+    (trial.cell.path, trial.cell.context) = (Path::HeldCursor, context);
     trial.after = Some(sql!("CLOSE bastide_probe"));
     trial
 }

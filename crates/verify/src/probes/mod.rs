@@ -14,6 +14,7 @@ mod forged;
 mod function;
 mod insert;
 mod link;
+mod refusal;
 mod rows;
 mod seals;
 mod session;
@@ -23,17 +24,18 @@ mod unscoped;
 mod view;
 mod zero_row;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bastide_catalog::{Table, TableKind};
 use bastide_connect::Target as Login;
 use bastide_record::{Cell, Context, Path, Verb};
-use bastide_sql::{Ident, sql};
+use bastide_sql::sql;
 use tokio_postgres::Client;
 
 use self::{
-    attempt::{Actor, Refusal, Reply, Trial},
+    attempt::{Actor, Reply, Trial},
     by_rows::Target,
+    refusal::Refusal,
     seals::Seals,
     subject::Subject,
 };
@@ -264,12 +266,19 @@ async fn table_probes(
 }
 
 /// A breach of what posture found nothing wrong with is a gap in posture, and says so.
-pub(crate) fn compare(probes: &mut [Probe], findings: &[Finding], app: &Ident) {
+pub(crate) fn compare(probes: &mut [Probe], findings: &[Finding], posture: &Posture) {
+    let views = posture.catalog.views.keys();
+    let beneath: BTreeMap<String, BTreeSet<String>> = views
+        .map(|view| (view.to_string(), posture.reads(view).into_iter().map(ToString::to_string).collect()))
+        .collect();
     for probe in probes {
         let Outcome::Breached { how } = &mut probe.outcome else { continue };
+        let reads = beneath.get(&probe.cell.object).filter(|_| probe.cell.path == Path::View);
         let explained = findings.iter().any(|finding| {
             finding.severity > Severity::Info
-                && (names(&finding.object, &probe.cell) || finding.object == app.to_string())
+                && (names(&finding.object, &probe.cell)
+                    || finding.object == posture.app.to_string()
+                    || reads.is_some_and(|reads| reads.contains(&finding.object)))
         });
         if !explained {
             how.push_str("; posture found nothing wrong with it, so a check is missing: please report this");
@@ -286,14 +295,10 @@ fn names(finding: &str, cell: &Cell) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::posture::fixture;
 
-    fn breach(object: &str) -> Probe {
-        let cell = Cell {
-            object: object.to_owned(),
-            path: Path::Table,
-            verb: Verb::Select,
-            context: Context::Unset,
-        };
+    fn breach(object: &str, path: Path) -> Probe {
+        let cell = Cell { object: object.to_owned(), path, verb: Verb::Select, context: Context::Unset };
         Case(cell).breached("5 rows seen", "", String::new())
     }
 
@@ -307,10 +312,20 @@ mod tests {
             mend: String::new(),
             pending_cutover: false,
         };
-        let mut probes = vec![breach("public.orders"), breach("public.lines")];
-        compare(&mut probes, &[finding], &Ident::constant("bastide_app"));
+        let mut posture = fixture::sound();
+        for (name, reads) in [("over_orders", "orders"), ("over_lines", "lines")] {
+            let view = fixture::view(name, &[reads]);
+            posture.catalog.views.insert(view.name.clone(), view);
+        }
+        let mut probes = vec![
+            breach("public.orders", Path::Table),
+            breach("public.lines", Path::Table),
+            breach("public.over_orders", Path::View),
+            breach("public.over_lines", Path::View),
+        ];
+        compare(&mut probes, &[finding], &posture);
         let said =
             |probe: &Probe| matches!(&probe.outcome, Outcome::Breached { how } if how.contains("posture"));
-        assert_eq!(probes.iter().map(said).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(probes.iter().map(said).collect::<Vec<_>>(), [false, true, false, true]);
     }
 }

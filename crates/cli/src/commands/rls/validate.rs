@@ -1,6 +1,6 @@
 //! `bastide rls validate`: posture and probes, whoever migrated the database.
 
-use std::path::Path;
+use std::{path::Path, time::Instant};
 
 use bastide_record::{Judgement, Verdict};
 use bastide_report::Validation;
@@ -59,7 +59,9 @@ pub(crate) async fn run(context: &Context, arguments: ValidateArgs) -> anyhow::R
     // Reading a catalog waits for whoever changes it; nobody is to wait behind that.
     owner.batch_execute("SET lock_timeout = '2s'").await?;
     let options = Options { production: arguments.production, ..Options::default() };
+    let begun = Instant::now();
     let verdict = verify(&mut owner, app, options).await?;
+    let took = begun.elapsed();
     let known = match &accepted {
         Some((file, baseline)) => {
             baseline::check(file, baseline, &verdict.database)?;
@@ -70,7 +72,7 @@ pub(crate) async fn run(context: &Context, arguments: ValidateArgs) -> anyhow::R
     let today = OffsetDateTime::now_utc().date();
     let judgement = Judgement::of(&verdict, known, today, arguments.max_untested);
     let validation =
-        Validation { verdict: &verdict, judgement: &judgement, version: env!("CARGO_PKG_VERSION") };
+        Validation { verdict: &verdict, judgement: &judgement, took, version: env!("CARGO_PKG_VERSION") };
     match &arguments.output {
         Some(file) => {
             write_private(file, &rendered(&validation, form)?)?;
