@@ -39,9 +39,7 @@ impl Scratch {
             .map_err(EngineError::server("dropping the scratch database"))
     }
 
-    /// # Errors
-    /// When the server does not answer.
-    pub async fn name(self, guard: &MigrationGuard) -> Result<Ident, EngineError> {
+    async fn name(self, guard: &MigrationGuard) -> Result<Ident, EngineError> {
         let oid: u32 = guard
             .client()
             .query_one("SELECT oid FROM pg_database WHERE datname = current_database()", &[])

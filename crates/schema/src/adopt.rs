@@ -1,21 +1,21 @@
 //! A database that a run has migrated holds version 1 already, when it was the shop that the run migrated.
 
-use bastide_engine::{EngineError, MigrationGuard, OWN_SCHEMA, RunState, Scratch};
+use bastide_engine::{EngineError, MigrationGuard, OWN_SCHEMA, RunState};
 use uuid::Uuid;
 
 use crate::{
     Options, Say, SchemaError, State,
+    built::Built,
     comparable::differences,
     loss::Made,
     record::{self, Entry},
-    up::build,
 };
 
-/// The run whose outcome is version 1 from now on; `None` for an empty database.
+/// The run whose outcome is version 1; `None` for an empty database. Changes nothing.
 ///
 /// # Errors
 /// When there are tables that no run left, or that are not version 1's.
-pub(crate) async fn adopt(
+pub(crate) async fn adoptable(
     guard: &mut MigrationGuard,
     options: &Options,
     say: Say<'_>,
@@ -42,14 +42,31 @@ pub(crate) async fn adopt(
         return Err(SchemaError::NotCutOver { run: run.id, state, next });
     }
     say("comparing what the run left with version 1 of the platform's schema");
-    build(guard, options, 1).await?;
-    let differences = differences(guard, options, &there, 1).await;
-    Scratch::Schema.drop(guard).await?;
-    let differences = differences?;
+    let built = Built::make(guard, options, 1).await?;
+    let gone = built.made_role.then(|| format!("role {}: is gone", options.app_role));
+    let differences = differences(guard, options, &there, &built).await;
+    built.drop(guard, options).await?;
+    let mut differences = differences?;
+    differences.extend(gone);
     if !differences.is_empty() {
         return Err(SchemaError::NotTheShop { run: run.id, differences });
     }
-    let Some(migration) = options.migrations.get(1) else { return Ok(None) };
+    Ok(Some(run.id))
+}
+
+/// From now on version 1 is what that run left.
+///
+/// # Errors
+/// As [`adoptable`].
+pub(crate) async fn adopt(
+    guard: &mut MigrationGuard,
+    options: &Options,
+    say: Say<'_>,
+) -> Result<Option<Uuid>, SchemaError> {
+    let (Some(run), Some(migration)) = (adoptable(guard, options, say).await?, options.migrations.get(1))
+    else {
+        return Ok(None);
+    };
     let doing = SchemaError::server("recording what the run left as version 1");
     let transaction = guard.client_mut().transaction().await.map_err(&doing)?;
     transaction.batch_execute(OWN_SCHEMA).await.map_err(&doing)?;
@@ -64,11 +81,11 @@ pub(crate) async fn adopt(
         down: "",
         made: &Made::default(),
         said: &migration.said(),
-        adopted: Some(run.id),
+        adopted: Some(run),
         app_role: options.app_role.as_str(),
         seconds: 0.0,
     };
     record::write(&transaction, &entry).await?;
     transaction.commit().await.map_err(&doing)?;
-    Ok(Some(run.id))
+    Ok(Some(run))
 }

@@ -13,7 +13,7 @@ use bastide_plan::{
     steps::GrantObject,
 };
 use bastide_sql::{Ident, Literal, QualifiedName, Sql, join, sql};
-use tokio_postgres::{GenericClient, Transaction};
+use tokio_postgres::{Client, GenericClient, Transaction};
 
 use crate::{
     Applied, Migration, Options, SchemaError, State,
@@ -25,23 +25,32 @@ use crate::{
 /// Belongs to no run.
 const NO_RUN: &str = "00000000-0000-0000-0000-000000000000";
 
+/// Of a login that is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Password {
+    Given,
+    /// It is dropped again before anybody logs in.
+    None,
+}
+
 /// Applies one version; returns what was sent.
 pub(crate) async fn forward(
     guard: &mut MigrationGuard,
     options: &Options,
     migration: &Migration,
+    password: Password,
 ) -> Result<Vec<String>, SchemaError> {
     bastide_engine::ensure_owner(guard).await?;
     fault_point("before_migration", &migration.label());
     let begun = Instant::now();
     if migration.no_transaction {
-        return one_by_one(guard, options, migration, begun).await;
+        return one_by_one(guard, options, migration, password, begun).await;
     }
     tried(options, &migration.label(), guard, Direction::Forward, async |transaction| {
         house(transaction).await?;
         let before = Relations::read(transaction).await?;
         transaction.batch_execute(migration.up).await.map_err(Refused::of)?;
-        finish(transaction, options, migration, &before, begun).await
+        finish(transaction, options, migration, password, &before, begun).await
     })
     .await
 }
@@ -60,10 +69,8 @@ pub(crate) async fn back(
         settle(client, options).await.map_err(SchemaError::server(SETTLING))?;
         for (at, statement) in (1..).zip(statements(&applied.down)) {
             fault_point("before_statement", &format!("{}:{at}", applied.label()));
-            client
-                .batch_execute(statement)
-                .await
-                .map_err(|error| half(applied.version, applied.label(), error))?;
+            let done = alone(client, options, statement).await;
+            done.map_err(|said| half(applied.version, applied.label(), said))?;
         }
     }
     tried(options, &applied.label(), guard, Direction::Back, async |transaction| {
@@ -135,13 +142,21 @@ async fn tried<T>(
                 Direction::Back => SchemaError::UndoFailed { label, said },
             });
         }
-        let patience = options.place.patience;
-        if tries >= patience.tries || begun.elapsed() >= patience.total {
+        if exhausted(options, tries, begun) {
             return Err(SchemaError::Blocked { label, tries, said });
         }
-        // Not in step with whoever comes again and again.
-        tokio::time::sleep(Duration::from_millis(u64::from(20 + tries % 7 * 23))).await;
+        pause(tries).await;
     }
+}
+
+fn exhausted(options: &Options, tries: u32, begun: Instant) -> bool {
+    let patience = options.place.patience;
+    tries >= patience.tries || begun.elapsed() >= patience.total
+}
+
+/// Not in step with whoever comes again and again.
+async fn pause(tries: u32) {
+    tokio::time::sleep(Duration::from_millis(u64::from(20 + tries % 7 * 23))).await;
 }
 
 async fn once<T>(
@@ -178,6 +193,7 @@ async fn one_by_one(
     guard: &mut MigrationGuard,
     options: &Options,
     migration: &Migration,
+    password: Password,
     begun: Instant,
 ) -> Result<Vec<String>, SchemaError> {
     let label = migration.label();
@@ -192,17 +208,35 @@ async fn one_by_one(
     let before = Relations::read(guard.client()).await?;
     for (at, statement) in (1..).zip(statements(migration.up)) {
         fault_point("before_statement", &format!("{label}:{at}"));
-        let done = guard.client().batch_execute(statement).await;
-        done.map_err(|error| half(migration.version, label.clone(), error))?;
+        let done = alone(guard.client(), options, statement).await;
+        done.map_err(|said| half(migration.version, label.clone(), said))?;
     }
     tried(options, &label, guard, Direction::Forward, async |transaction| {
-        finish(transaction, options, migration, &before, begun).await
+        finish(transaction, options, migration, password, &before, begun).await
     })
     .await
 }
 
-fn half(version: i32, label: String, error: tokio_postgres::Error) -> SchemaError {
-    SchemaError::Half { label, version, said: error.into() }
+/// What is built beside traffic waits for whoever was there before, and is in nobody's way; anything else waits as briefly as in a
+/// transaction.
+async fn alone(client: &Client, options: &Options, statement: &str) -> Result<(), ServerSaid> {
+    let beside = statement.to_ascii_uppercase().contains("CONCURRENTLY");
+    let wait = if beside { "SET lock_timeout = 0" } else { "SET lock_timeout = '50ms'" };
+    let (begun, mut tries) = (Instant::now(), 0);
+    loop {
+        tries += 1;
+        client.batch_execute(wait).await?;
+        let Err(said) = client.batch_execute(statement).await.map_err(ServerSaid::from) else { break };
+        if beside || !said.passes() || exhausted(options, tries, begun) {
+            return Err(said);
+        }
+        pause(tries).await;
+    }
+    Ok(client.batch_execute("SET lock_timeout = '50ms'").await?)
+}
+
+fn half(version: i32, label: String, said: ServerSaid) -> SchemaError {
+    SchemaError::Half { label, version, said }
 }
 
 /// What comes after the migration's own statements: isolation, and the record.
@@ -210,6 +244,7 @@ async fn finish(
     transaction: &mut Transaction<'_>,
     options: &Options,
     migration: &Migration,
+    password: Password,
     before: &Relations,
     begun: Instant,
 ) -> Result<Vec<String>, Refused> {
@@ -226,7 +261,7 @@ async fn finish(
             transaction.batch_execute(statement.as_str()).await.map_err(Refused::of)?;
             sent.push(statement.to_string());
         }
-        if let Step::CreateAppRole(made) = step {
+        if let (Step::CreateAppRole(made), Password::Given) = (step, password) {
             let given = options.app_password.clone();
             let (statement, file) =
                 password_statement(&options.place, &made.role, given).map_err(SchemaError::Engine)?;

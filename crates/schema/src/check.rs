@@ -1,14 +1,14 @@
 //! Whether a database is what the files say: built again beside it, and compared.
 
 use bastide_connect::Target;
-use bastide_engine::{EngineError, MigrationGuard, Scratch};
+use bastide_engine::{EngineError, MigrationGuard};
 use serde::Serialize;
 
 use crate::{
     Options, SchemaError, Status, VersionState,
+    built::{Built, role_exists},
     comparable::{differences, fingerprint},
     record, status,
-    up::build,
 };
 
 /// What [`check`] found.
@@ -44,13 +44,14 @@ async fn built(mut guard: MigrationGuard, options: &Options) -> Result<Checked, 
     let mut found = of_files(&status);
     let comparable = status.version > 0 && !found.unknown;
     if comparable {
-        if role_is_gone(&guard, options).await? {
+        // Building would make it, for the whole cluster.
+        if !role_exists(&guard, &options.app_role).await? {
             found.differences.push(format!("role {}: is gone", options.app_role));
         } else {
             let here = bastide_catalog::read(guard.client_mut()).await?;
-            build(&guard, options, status.version).await?;
-            let differences = differences(&guard, options, &here, status.version).await;
-            Scratch::Schema.drop(&guard).await?;
+            let built = Built::make(&guard, options, status.version).await?;
+            let differences = differences(&guard, options, &here, &built).await;
+            built.drop(&guard, options).await?;
             found.differences.extend(differences?);
         }
     }
@@ -101,11 +102,4 @@ fn of_files(status: &Status) -> Found {
         found.differences.push(format!("{label}: {said}"));
     }
     found
-}
-
-/// Building would make it, for the whole cluster.
-async fn role_is_gone(guard: &MigrationGuard, options: &Options) -> Result<bool, SchemaError> {
-    let role = options.app_role.as_str();
-    let found = guard.client().query_opt("SELECT FROM pg_roles WHERE rolname = $1", &[&role]).await;
-    Ok(found.map_err(SchemaError::server("looking for the application's login"))?.is_none())
 }

@@ -8,7 +8,7 @@ use bastide_engine::MigrationGuard;
 use bastide_sql::Ident;
 use tokio_postgres::Client;
 
-use crate::{Options, SchemaError, ours};
+use crate::{Options, SchemaError, built::Built, ours};
 
 const OUR_ROLE: &str = "bastide_owner";
 
@@ -117,21 +117,21 @@ pub(crate) fn fingerprint(catalog: &Catalog, app_role: &Ident) -> Fingerprint {
     Fingerprint::of(&comparable(catalog, app_role))
 }
 
-/// Between the schema at `version`, built in the scratch database, and what is here; a line each.
+/// Between the schema as it was built and what is here; a line each.
 pub(crate) async fn differences(
     guard: &MigrationGuard,
     options: &Options,
     there: &Catalog,
-    version: i32,
+    built: &Built,
 ) -> Result<Vec<String>, SchemaError> {
-    let scratch = bastide_engine::Scratch::Schema.name(guard).await?;
-    let mut built: Connected =
-        options.place.target.with_database(scratch.as_str()).connect("bastide").await?;
-    let expected = comparable(&bastide_catalog::read(&mut built).await?, &options.app_role);
+    let mut beside: Connected =
+        options.place.target.with_database(built.database.as_str()).connect("bastide").await?;
+    let expected = comparable(&bastide_catalog::read(&mut beside).await?, &options.app_role);
     let mut there = comparable(there, &options.app_role);
     without_later_partitions(&mut there, &expected);
     let mut differences = expected.diff(&there);
-    let (built, here): (&Client, &Client) = (&built, guard.client());
-    differences.extend(ours::differences(built, here, &options.app_role, version > 1).await?);
+    let (beside, here): (&Client, &Client) = (&beside, guard.client());
+    let with_migrations = built.rendered.len() > 1;
+    differences.extend(ours::differences(beside, here, &options.app_role, with_migrations).await?);
     Ok(differences)
 }

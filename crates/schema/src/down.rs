@@ -4,7 +4,9 @@ use bastide_connect::Target;
 use bastide_engine::MigrationGuard;
 use serde::Serialize;
 
-use crate::{Applied, Loss, Options, Say, SchemaError, apply, record, up::note_fingerprint};
+use crate::{
+    Applied, Loss, Options, Say, SchemaError, apply, built::role_exists, record, up::note_fingerprint,
+};
 
 /// What was undone.
 #[derive(Clone, Debug, Serialize)]
@@ -50,10 +52,7 @@ pub async fn down(options: &Options, to: Option<i32>, say: Say<'_>) -> Result<Un
     if undone.to > 0 {
         note_fingerprint(&mut guard, options).await?;
     }
-    let role = options.app_role.as_str();
-    let doing = SchemaError::server("looking for the application's login");
-    let left = guard.client().query_opt("SELECT FROM pg_roles WHERE rolname = $1", &[&role]).await;
-    if undone.to == 0 && left.map_err(doing)?.is_none() {
+    if undone.to == 0 && !role_exists(&guard, &options.app_role).await? {
         bastide_engine::forget_password(&options.place, &options.app_role)?;
     }
     Ok(undone)

@@ -21,7 +21,7 @@ pub enum SchemaError {
     #[error("run {run} is {state}, and the platform's schema goes on from one that is cut over: {next}")]
     NotCutOver { run: Uuid, state: &'static str, next: &'static str },
     #[error(
-        "what run {run} left is not version 1 of the platform's schema, in {} place(s), first: {}", .differences.len(), .differences.first().map_or("", String::as_str)
+        "what run {run} left is not version 1 of the platform's schema, and nothing was changed; it differs in {} place(s){}", .differences.len(), first(.differences)
     )]
     NotTheShop { run: Uuid, differences: Vec<String> },
     #[error("there is no version {asked}; this Bastide has versions up to {newest}")]
@@ -94,4 +94,9 @@ impl SchemaError {
     pub(crate) fn server(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> Self {
         move |error| Self::Server { doing, said: ServerSaid::from(error) }
     }
+}
+
+/// A line for each of the first few.
+fn first(differences: &[String]) -> String {
+    differences.iter().take(5).fold(String::new(), |text, difference| format!("{text}\n  {difference}"))
 }

@@ -6,6 +6,7 @@
 
 mod adopt;
 mod apply;
+mod built;
 mod check;
 mod comparable;
 mod down;

@@ -1,10 +1,11 @@
 //! Forward: what is pending, one version after the other.
 
-use bastide_engine::{MigrationGuard, Scratch};
+use bastide_engine::MigrationGuard;
 use serde::Serialize;
 
 use crate::{
-    Applied, Migration, Options, Say, SchemaError, State, adopt, apply, comparable::fingerprint, record,
+    Applied, Migration, Options, Say, SchemaError, State, adopt, apply, built::Built,
+    comparable::fingerprint, record,
 };
 
 /// What was applied.
@@ -49,7 +50,7 @@ pub async fn up(options: &Options, to: Option<i32>, say: Say<'_>) -> Result<Up, 
     for version in next..=to {
         let migration = known(options, version)?;
         say(&format!("applying {}", migration.label()));
-        apply::forward(&mut guard, options, migration).await?;
+        apply::forward(&mut guard, options, migration, apply::Password::Given).await?;
         went.applied.push(migration.label());
     }
     if !went.applied.is_empty() {
@@ -63,39 +64,18 @@ pub async fn up(options: &Options, to: Option<i32>, say: Say<'_>) -> Result<Up, 
 /// # Errors
 /// As [`up`].
 pub async fn dry_run(options: &Options, to: Option<i32>) -> Result<Vec<Rendered>, SchemaError> {
-    let guard = MigrationGuard::acquire(&options.place.target).await?;
+    let mut guard = MigrationGuard::acquire(&options.place.target).await?;
     let applied = record::applied(guard.client()).await?;
     let to = target(options, &applied, to)?;
-    let from = finished(&applied);
-    let mut rendered = build(&guard, options, to).await?;
-    Scratch::Schema.drop(&guard).await?;
+    let mut from = finished(&applied);
+    if applied.is_empty() && adopt::adoptable(&mut guard, options, &|_| {}).await?.is_some() {
+        from = 1;
+    }
+    let mut built = Built::make(&guard, options, to).await?;
+    let mut rendered = std::mem::take(&mut built.rendered);
+    built.drop(&guard, options).await?;
     rendered.retain(|version| version.version > from);
     Ok(rendered)
-}
-
-/// Builds the schema in a scratch database, which whoever asks drops again, and returns what was sent.
-pub(crate) async fn build(
-    guard: &MigrationGuard,
-    options: &Options,
-    to: i32,
-) -> Result<Vec<Rendered>, SchemaError> {
-    let name = Scratch::Schema.make(guard).await?;
-    let target = options.place.target.with_database(name.as_str());
-    let built = async {
-        let mut there = MigrationGuard::acquire(&target).await?;
-        let mut rendered = Vec::new();
-        for version in 1..=to {
-            let migration = known(options, version)?;
-            let statements = apply::forward(&mut there, options, migration).await?;
-            rendered.push(Rendered { version, name: migration.name.clone(), statements });
-        }
-        Ok(rendered)
-    };
-    let built: Result<_, SchemaError> = built.await;
-    if built.is_err() {
-        Scratch::Schema.drop(guard).await?;
-    }
-    built
 }
 
 /// For who cannot build it again to compare.
@@ -107,7 +87,7 @@ pub(crate) async fn note_fingerprint(
     record::fingerprint(guard.client(), &fingerprint(&catalog, &options.app_role)).await
 }
 
-fn known(options: &Options, version: i32) -> Result<&Migration, SchemaError> {
+pub(crate) fn known(options: &Options, version: i32) -> Result<&Migration, SchemaError> {
     let newest = options.migrations.newest();
     options.migrations.get(version).ok_or(SchemaError::NoVersion { asked: version, newest })
 }

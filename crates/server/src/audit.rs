@@ -96,7 +96,7 @@ impl Audit {
                 Written::default()
             }
             Err(error) => {
-                tracing::warn!(%error, dropped = sent, "refused crossings cannot be recorded; is migrations/0003_watch applied?");
+                tracing::warn!(%error, dropped = sent, "refused crossings cannot be recorded; does `bastide schema status` say that 0003_watch is applied?");
                 Written { dropped: sent, more: true, ..Written::default() }
             }
         }

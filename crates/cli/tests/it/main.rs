@@ -18,6 +18,7 @@ mod replay;
 mod replication;
 mod report;
 mod row_security;
+mod schema;
 mod sealed;
 mod sealed_session;
 mod serve;

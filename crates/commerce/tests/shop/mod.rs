@@ -7,6 +7,16 @@ use bastide_tenancy::{PoolConfig, Target, TenantPool};
 use bastide_testkit::{Database, Server};
 
 const DATA: &str = include_str!("data.sql");
+/// What renders the rest of it.
+const STEPS: [&str; 7] = [
+    include_str!("../../../plan/src/isolate/mod.rs"),
+    include_str!("../../../plan/src/steps/close_table.rs"),
+    include_str!("../../../plan/src/steps/context.rs"),
+    include_str!("../../../plan/src/steps/create_context.rs"),
+    include_str!("../../../plan/src/steps/grant_app.rs"),
+    include_str!("../../../plan/src/steps/protect_table.rs"),
+    include_str!("../../../plan/src/steps/set_tenant_default.rs"),
+];
 pub(crate) const UP: &str = include_str!("../../../../migrations/0002_lookups/up.sql");
 #[allow(dead_code, reason = "each test binary uses a part")]
 pub(crate) const DOWN: &str = include_str!("../../../../migrations/0002_lookups/down.sql");
@@ -18,7 +28,7 @@ pub(crate) const DOWN_WATCH: &str = include_str!("../../../../migrations/0003_wa
 
 pub(crate) async fn migrated() -> (Server, Database) {
     let migrations = Migrations::embedded().expect("a test of bastide-schema reads them");
-    let version = [migrations.digest().as_str(), DATA].concat();
+    let version = [migrations.digest(), STEPS.concat(), DATA.to_owned()].concat();
     bastide_testkit::template("platform_shop", version, async |database| {
         let state = tempfile::tempdir().expect("a temporary folder can be made");
         let options = Options {

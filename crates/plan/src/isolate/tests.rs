@@ -136,7 +136,25 @@ async fn what_cannot_be_kept_apart_is_refused_by_name() {
     ] {
         said.push(fixture.refused(up, &tables).await);
     }
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @"
+    public.notes is not there: up.sql has to make every table that `isolate` names
+    public.orders was there before this migration; `isolate` names the tables that up.sql makes
+    public.notes is made and not spoken of: add a line to `isolate`, `public.notes tenant_id` for a scoped table, `public.notes shared read` or `public.notes closed`
+    public.notes has no column shop_id, which `isolate` names
+    public.notes.shop_id may be NULL, and such a row would be nobody's: declare it NOT NULL
+    public.notes.shop_id is of type bigint, and the tenants' key of type integer: policies compare them, so give them the same
+    public.notes.shop_id references no tenant: add FOREIGN KEY (shop_id) REFERENCES public.shops (id), by itself or in front of a key of a scoped table
+    the key notes_pkey of public.notes is not led by shop_id, so it would tell one tenant what another has: write notes_pkey over (shop_id, …)
+    the key notes_slug_shop_id_key of public.notes is not led by shop_id, so it would tell one tenant what another has: write notes_slug_shop_id_key over (shop_id, …)
+    the key notes_slug of public.notes is not led by shop_id, so it would tell one tenant what another has: write notes_slug over (shop_id, …)
+    the foreign key notes_order_id_fkey of public.notes to public.orders does not hold the tenant on both sides, so a row could point into another tenant: write FOREIGN KEY (shop_id, …) REFERENCES public.orders (shop_id, …)
+    the foreign key notes_shop_id_order_id_fkey of public.notes would set shop_id to NULL as well: name the columns, ON DELETE SET NULL (…), without shop_id
+    public.notes has the policy open; leave policies and row security to `isolate`
+    public.notes inherits from public.orders, whose rows it would show without that table's policy: make it a partition, or a table of its own
+    public.notes is read by everybody and its foreign key notes_shop_id_order_id_fkey references public.orders, which is scoped: scope it, too, or close it
+    view public.recent reads with its owner's rights: create it WITH (security_invoker = true)
+    bastide_app holds SELECT on materialised view public.totals, whose copies no policy filters: leave its grants to `isolate`
+    ");
 }
 
 #[tokio::test]
@@ -162,5 +180,24 @@ async fn what_can_be_is_closed_granted_and_indexed() {
     ];
     let (_, steps) = fixture.isolate(up, &tables).await;
     let steps: Vec<String> = steps.unwrap().iter().map(Step::describe).collect();
-    insta::assert_snapshot!(steps.join("\n"), @"");
+    insta::assert_snapshot!(steps.join("\n"), @"
+    give new rows of public.notes the tenant of the context
+    turn row security on for public.notes
+    close public.notes to everybody without a tenant context
+    give new rows of public.log the tenant of the context
+    index public.log by (shop_id)
+    turn row security on for public.log
+    close public.log to everybody without a tenant context
+    give new rows of public.notes_old the tenant of the context
+    turn row security on for public.notes_old
+    close public.notes_old to everybody without a tenant context
+    grant USAGE on schema public to bastide_app
+    grant SELECT, INSERT, UPDATE, DELETE on public.notes to bastide_app
+    grant SELECT, INSERT, UPDATE, DELETE on public.log to bastide_app
+    grant SELECT on public.colours to bastide_app
+    grant USAGE on sequence public.notes_id_seq to bastide_app
+    give materialised view public.totals an owner that row security does not filter
+    grant SELECT on public.recent to bastide_app
+    take EXECUTE on public.peek from PUBLIC
+    ");
 }

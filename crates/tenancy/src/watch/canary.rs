@@ -73,12 +73,12 @@ async fn ground(lease: &Lease) -> Result<([TenantId; 2], Vec<Table>), Result<Str
         None => Err(Error::from(error)),
     };
     let canaries = bound::ask(lease, &Sql::trusted(CANARIES)).await.map_err(|error| {
-        missing(error, "there are no canaries: apply migrations/0003_watch/up.sql, which makes them")
+        missing(error, "there are no canaries: type `bastide schema up`, which applies migrations/0003_watch")
     })?;
     let canaries: Vec<TenantId> =
         canaries.iter().filter_map(|row| TenantId::new(bound::text(row, "tenant")).ok()).collect();
     let canaries: [TenantId; 2] = canaries.try_into().map_err(|_| {
-        Ok("bastide.canaries() does not name two tenants; undo and apply migrations/0003_watch".to_owned())
+        Ok("bastide.canaries() does not name two tenants; undo migrations/0003_watch with `bastide schema down --to 2`, and apply it again with `bastide schema up`".to_owned())
     })?;
     let columns = bound::ask(lease, &Sql::trusted(COLUMNS))
         .await
