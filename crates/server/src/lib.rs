@@ -18,6 +18,7 @@ mod code;
 mod contract;
 mod etag;
 mod feed;
+mod filter;
 mod finish;
 mod idempotency;
 mod limits;

@@ -188,6 +188,12 @@ async fn open_requests_end_before_the_server_does() {
     let server = tokio::spawn(bastide_server::serve(listener, site.app.clone(), async move {
         stopped.await.unwrap();
     }));
+    // It listens, and answers once it has looked.
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     // A request under way: its body is not complete yet.
     let mut slow = TcpStream::connect(address).await.unwrap();
     let body = json!({"email": ADA, "password": PASSWORD}).to_string();

@@ -12,13 +12,20 @@ pub(crate) trait Validate {
     fn validate(&self, faults: &mut Faults);
 }
 
-#[derive(Default)]
-pub(crate) struct Faults(Vec<FieldError>);
+pub(crate) struct Faults {
+    place: Place,
+    found: Vec<FieldError>,
+}
 
 #[cfg_attr(not(test), allow(dead_code, reason = "no body says more than its shape yet"))]
 impl Faults {
+    /// Of a body or of the query's parameters.
+    pub(crate) fn of(place: Place) -> Self {
+        Self { place, found: Vec::new() }
+    }
+
     pub(crate) fn add(&mut self, pointer: &str, code: FieldCode, message: impl Into<Cow<'static, str>>) {
-        self.0.push(FieldError::new(Place::Body, pointer, code, message));
+        self.found.push(FieldError::new(self.place, pointer, code, message));
     }
 
     pub(crate) fn check(
@@ -48,6 +55,6 @@ impl Faults {
     }
 
     pub(crate) fn none(self) -> Result<(), Problem> {
-        if self.0.is_empty() { Ok(()) } else { Err(Problem::fields(self.0)) }
+        if self.found.is_empty() { Ok(()) } else { Err(Problem::fields(self.found)) }
     }
 }

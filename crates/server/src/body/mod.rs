@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
 pub(crate) use faults::{Faults, Validate};
+pub(crate) use node::Fault;
 
 use crate::{
     app::App,
@@ -80,7 +81,7 @@ pub(crate) fn read<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T, Pr
         Problem::new(Code::MalformedJson, place)
     })?;
     let value = T::deserialize(node).map_err(|fault| Problem::fields(vec![fault.into()]))?;
-    let mut faults = Faults::default();
+    let mut faults = Faults::of(Place::Body);
     value.validate(&mut faults);
     faults.none().map(|()| value)
 }

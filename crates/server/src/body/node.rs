@@ -24,19 +24,19 @@ pub(super) enum Node {
 }
 
 #[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) pointer: String,
-    pub(super) code: FieldCode,
-    pub(super) message: Cow<'static, str>,
+pub(crate) struct Fault {
+    pub(crate) pointer: String,
+    pub(crate) code: FieldCode,
+    pub(crate) message: Cow<'static, str>,
 }
 
 impl Fault {
-    fn new(code: FieldCode, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(code: FieldCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { pointer: String::new(), code, message: message.into() }
     }
 
     /// Found one step further down.
-    fn under(mut self, step: &str) -> Self {
+    pub(crate) fn under(mut self, step: &str) -> Self {
         self.pointer = format!("/{}{}", step.replace('~', "~0").replace('/', "~1"), self.pointer);
         self
     }

@@ -17,7 +17,7 @@ use super::{
     draft::{Draft, Input, Output},
     query_names,
 };
-use crate::{app::App, code::Code};
+use crate::{app::App, code::Code, limits};
 
 /// One method of one path.
 pub(crate) struct Operation {
@@ -143,6 +143,9 @@ impl Routes {
                 query_names::check(known.clone(), request, next)
             }));
         operation.tag = self.tag;
+        if limits::UNLIMITED.contains(&operation.path) {
+            operation.draft.codes.remove(&Code::RateLimited);
+        }
         self.router = self.router.route(operation.path, handler);
         self.operations.push(operation);
         self

@@ -66,7 +66,7 @@ pub(crate) struct Limiter {
 }
 
 /// A health check must not be told to wait.
-const UNLIMITED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+pub(crate) const UNLIMITED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Longer ones name nobody; they are the caller's affair alone.
 const MAX_NAME_BYTES: usize = 200;

@@ -41,7 +41,6 @@ pub(super) fn routes() -> Routes {
                 "How far the newest run is",
                 status,
             )
-            .reads(&header::ACCEPT, "With `text/event-stream` in it: as events.", &text)
             .answers::<MigrationNow>(StatusCode::OK, "Its state; as events for who accepts those.")
             .answers_with(
                 StatusCode::OK,

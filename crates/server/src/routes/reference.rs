@@ -48,8 +48,11 @@ pub(super) fn routes() -> Routes {
         )
         .with(
             get("/problems/{code}", "get_problem", "What a code of a problem means", problem)
-                .reads(&header::ACCEPT, "With `text/html` in it: as a page.", &text)
-                .answers::<Meaning>(StatusCode::OK, "Its status, title and meaning."),
+                .answers::<Meaning>(
+                    StatusCode::OK,
+                    "Its status, title and meaning; a page for who accepts one.",
+                )
+                .answers_with(StatusCode::OK, "", "text/html", &text, &json!("<!DOCTYPE html>")),
         )
 }
 

@@ -20,6 +20,7 @@ use crate::{
     code::{Code, FieldCode},
     contract::{Routes, get, patch, post},
     etag::{ETag, IfMatch, IfNoneMatch, Tagged, written},
+    filter::Filter,
     idempotency::{Caller, Claimed, Once},
     merchant::Team,
     path::At,
@@ -31,6 +32,12 @@ const ENTITY: &str = "trial";
 
 pub(crate) fn routes() -> Routes {
     Routes::of("trials", "For tests.")
+        .with(get(
+            "/api/v1/admin/{merchant}/trials",
+            "search_trials",
+            "The first that is large enough",
+            search,
+        ))
         .with(
             get("/api/v1/admin/{merchant}/trials/{id}", "get_trial", "One", read)
                 .answers::<Trial>(StatusCode::OK, "It."),
@@ -110,6 +117,37 @@ const ADJUST: Query = Query::new(
 
 fn trial(row: &Row) -> (Trial, i64) {
     (Trial { id: row.get("id"), amount: row.get("amount") }, row.get("version"))
+}
+
+#[derive(Deserialize, IntoParams)]
+struct Least {
+    /// Its amount at least.
+    least: Option<i64>,
+}
+
+impl Validate for Least {
+    fn validate(&self, faults: &mut Faults) {
+        faults.check(
+            "/least",
+            self.least.is_none_or(|least| least >= 0),
+            FieldCode::OutOfRange,
+            "must not be negative",
+        );
+    }
+}
+
+const SEARCH: Query = Query::new(
+    "SELECT id, amount, version FROM public.trial WHERE $1 IS NULL OR amount >= $1 ORDER BY id LIMIT 1",
+    &[Kind::Int8],
+);
+
+async fn search(
+    State(app): State<App>,
+    team: Team<ReadOrders>,
+    Filter(wanted): Filter<Least>,
+) -> Result<Json<Trial>, Problem> {
+    let rows = app.pool().read(&team.tenant, &SEARCH, &[&wanted.least]).await?;
+    rows.first().map(|row| Json(trial(row).0)).ok_or_else(Problem::not_found)
 }
 
 async fn read(

@@ -285,6 +285,10 @@ fn trial_cases() -> Vec<Case> {
             "/amount",
         ),
         Case::of("adjust_trial", who).at("id", 1, 2).sends(json!({ "amount": 4 })),
+        Case::of("search_trials", who)
+            .refuses_query("least=x", 422, "invalid", "/least")
+            .refuses_query("least=-1", 422, "invalid", "/least")
+            .refuses_query("least=1&least=1", 422, "invalid", "/least"),
     ]
 }
 
