@@ -70,7 +70,7 @@ pub async fn verify(
     let findings = findings::all(&posture);
     let login = app.login();
     let pooler = session.pooler().await?;
-    let mut probes = probes::run(owner, &session, login, &posture, options).await?;
+    let mut probes = probes::run(owner, &session, login, &posture, pooler, options).await?;
     probes::compare(&mut probes, &findings, &posture);
     Ok(Verdict {
         app_role: role.as_str().to_owned(),
