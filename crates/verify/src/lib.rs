@@ -2,8 +2,8 @@
 //! ([`Finding`]); *probes* try, as the application's own login, to do what isolation forbids ([`Probe`]).
 //!
 //! Nothing here needs a plan file: which tables are scoped, and by which column, is what `bastide.scoped_tables` says;
-//! the rest is the server's own catalog. Nothing here writes: every attempt runs in a transaction that is rolled back,
-//! and the only traces a probe can leave are sequence values that its refused inserts drew.
+//! the rest is the server's own catalog. Nothing here writes: every attempt runs in a transaction that is rolled back, or
+//! (what a session keeps beyond it) that only reads, and the only traces a probe can leave are sequence values that its refused inserts drew.
 
 mod app;
 pub mod cves;
