@@ -2,8 +2,8 @@
 //! ([`Finding`]); *probes* try, as the application's own login, to do what isolation forbids ([`Probe`]).
 //!
 //! Nothing here needs a plan file: which tables are scoped, and by which column, is what `bastide.scoped_tables` says;
-//! the rest is the server's own catalog. Nothing here writes: every attempt runs in a transaction that is rolled back,
-//! and the only traces a probe can leave are sequence values that its refused inserts drew.
+//! the rest is the server's own catalog. Nothing here writes: every attempt runs in a transaction that is rolled back, or
+//! (what a session keeps beyond it) that only reads, and the only traces a probe can leave are sequence values that its refused inserts drew.
 
 mod app;
 mod error;
@@ -68,7 +68,7 @@ pub async fn verify(
     let findings = findings::all(&posture);
     let login = app.login();
     let pooler = session.pooler().await?;
-    let mut probes = probes::run(owner, &session, login, &posture, options).await?;
+    let mut probes = probes::run(owner, &session, login, &posture, pooler, options).await?;
     probes::compare(&mut probes, &findings, &posture);
     Ok(Verdict {
         app_role: role.as_str().to_owned(),

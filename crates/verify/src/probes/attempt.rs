@@ -25,6 +25,8 @@ pub(super) struct Actor<'a> {
     client: &'a Client,
     enter: Vec<Sql>,
     production: bool,
+    /// The session is nobody else's, and may be discarded.
+    alone: bool,
     /// What a script says at its top: how to get to where the attempt was made.
     way_in: String,
     /// Of a database that takes sealed contexts only.
@@ -92,6 +94,7 @@ impl<'a> Actor<'a> {
         session: &'a AppSession,
         owner: &'a Client,
         production: bool,
+        alone: bool,
         app: Option<&Target>,
         seals: Option<Seals>,
     ) -> Self {
@@ -105,13 +108,11 @@ impl<'a> Actor<'a> {
         };
         // A name may hold a newline; a comment may not.
         let way_in = format!("{}\n\\set ON_ERROR_STOP on\n", way_in.replace(char::is_control, " "));
-        Self { client: session.client(owner), enter: session.enter(), production, way_in, seals }
+        Self { client: session.client(owner), enter: session.enter(), production, alone, way_in, seals }
     }
 
-    /// Whether the session may be discarded: the owner's holds what others count on, and in production a pooler's may be
-    /// anybody's.
     pub(super) fn may_discard(&self) -> bool {
-        self.enter.is_empty() && !self.production
+        self.alone
     }
 
     /// Makes each attempt, in order, and rolls it back.

@@ -106,8 +106,11 @@ fn without_tenant(target: &Target<'_>, path: Path, own: &Side) -> Trial {
 /// In one message from DECLARE to CLOSE: what a pooler hands on in between, somebody else could read. It commits, so it has no
 /// rows made before it, neither of the one nor of the other.
 fn kept(target: &Target<'_>, context: Context, own: &Side, other: &Side) -> Trial {
-    let mut statements =
-        vec![declare(target, Path::HeldCursor, &sql!("bastide_probe")), sql!("FETCH 1 FROM bastide_probe")];
+    let mut statements = vec![
+        sql!("SET TRANSACTION READ ONLY"),
+        declare(target, Path::HeldCursor, &sql!("bastide_probe")),
+        sql!("FETCH 1 FROM bastide_probe"),
+    ];
     if context != Context::AfterReturn {
         statements.push(switch(context, other));
     }

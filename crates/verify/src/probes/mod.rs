@@ -127,15 +127,22 @@ pub(crate) async fn run(
     session: &AppSession,
     login: Option<&Login>,
     posture: &Posture,
+    pooler: bool,
     options: Options<'_>,
 ) -> Result<Vec<Probe>, VerifyError> {
     let production = options.production;
+    // The owner's session holds what others count on, and a pooler's is anybody's.
+    let alone = session.own_login() && !pooler && !production;
     let seals = match posture.catalog.server.sealed_context {
         true => Some(Seals::of(session.login(owner).await?)),
         false => None,
     };
-    let ground =
-        Ground { owner, app: Actor::new(session, owner, production, login, seals), posture, production };
+    let ground = Ground {
+        owner,
+        app: Actor::new(session, owner, production, alone, login, seals),
+        posture,
+        production,
+    };
     let total = posture.catalog.tables.len() + posture.catalog.views.len();
     let tenants = tenants(owner, posture).await?;
     let mut probes = Vec::new();

@@ -2,7 +2,7 @@
 
 use bastide_connect::Target;
 use bastide_testkit::{Database, PgBouncer};
-use bastide_verify::{App, Cell, Options, Probe, verify};
+use bastide_verify::{App, Cell, Context, Options, Probe, verify};
 
 use super::{PASSWORD, not_held, open, sound, verdict};
 
@@ -24,8 +24,13 @@ async fn through_a_pooler_nothing_is_untested_that_was_not_before() {
         assert!(pooled.pooler && pooled.own_login);
         assert_eq!(not_held(&pooled), Vec::<&Probe>::new());
         assert!(pooled.isolated(), "{:?}", open(&pooled));
-        let cells = |probes: &[Probe]| probes.iter().map(|probe| probe.cell.clone()).collect::<Vec<Cell>>();
+        // Its sessions are anybody's: nobody discards them.
+        let cells = |probes: &[Probe]| {
+            let cells = probes.iter().map(|probe| probe.cell.clone());
+            cells.filter(|cell| cell.context != Context::AfterDiscard).collect::<Vec<Cell>>()
+        };
         assert_eq!(cells(&pooled.probes), cells(&direct.probes));
+        assert!(pooled.probes.iter().all(|probe| probe.cell.context != Context::AfterDiscard));
     }
 }
 
