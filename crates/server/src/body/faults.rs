@@ -15,7 +15,6 @@ pub(crate) trait Validate {
 #[derive(Default)]
 pub(crate) struct Faults(Vec<FieldError>);
 
-#[cfg_attr(not(test), allow(dead_code, reason = "no body says more than its shape yet"))]
 impl Faults {
     pub(crate) fn add(&mut self, pointer: &str, code: FieldCode, message: impl Into<Cow<'static, str>>) {
         self.0.push(FieldError::new(Place::Body, pointer, code, message));
