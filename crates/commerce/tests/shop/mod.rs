@@ -8,6 +8,7 @@ use bastide_testkit::{Database, Server};
 use tempfile::TempDir;
 
 const DATA: &str = include_str!("data.sql");
+#[allow(dead_code, reason = "each test binary uses a part")]
 pub(crate) const UP: &str = include_str!("../../../../migrations/0002_lookups/up.sql");
 #[allow(dead_code, reason = "each test binary uses a part")]
 pub(crate) const DOWN: &str = include_str!("../../../../migrations/0002_lookups/down.sql");

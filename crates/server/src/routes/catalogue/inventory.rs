@@ -140,5 +140,10 @@ async fn history(
     let name = format!("history of stock {}", at.variant);
     let after = request.after(&app, &name, &team.tenant)?;
     let page = inventory::history(app.pool(), &team.tenant, at.variant, after, request.limit).await?;
+    if page.rows.is_empty() {
+        // Of nothing that is there, or of another merchant's.
+        let level = inventory::level(app.pool(), &team.tenant, at.variant).await?;
+        level.ok_or_else(Problem::not_found)?;
+    }
     Ok(Json(Listing::new(&app, &name, &team.tenant, page, StockAdjustment::position)?))
 }
