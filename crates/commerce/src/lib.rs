@@ -7,14 +7,19 @@
 //! added `tenant_id` there), and the policy compares it with an index condition of its own. Should shops one day live on several
 //! clusters, the door knows the tenant of every statement before it is sent and can route by it.
 
+pub mod drafts;
 mod example;
 mod money;
+mod options;
 pub mod queries;
 pub mod rows;
+mod slug;
 mod version;
 
 pub use example::Example;
 pub use money::Money;
+pub use options::misfits;
+pub use slug::Slug;
 pub use version::{Changed, Version};
 
 /// Why a query gave no answer.
@@ -25,4 +30,12 @@ pub enum Error {
     /// A column that is missing, NULL or of another type than the code expects.
     #[error("{entity}: column {column} is not what was expected")]
     Column { entity: &'static str, column: &'static str },
+}
+
+impl Error {
+    /// Whether the database refused a row because of this constraint.
+    #[must_use]
+    pub fn violates(&self, constraint: &str) -> bool {
+        matches!(self, Self::Door(bastide_tenancy::Error::Database(error)) if error.constraint.as_deref() == Some(constraint))
+    }
 }

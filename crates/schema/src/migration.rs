@@ -41,6 +41,7 @@ const EMBEDDED: &[Files] = &[
     files!("0002_lookups"),
     files!("0003_watch"),
     files!("0004_contract", isolate),
+    files!("0005_catalogue", isolate),
 ];
 
 /// On a line of its own before the first statement of `up.sql`.

@@ -42,6 +42,10 @@ codes! {
     MethodNotAllowed "method_not_allowed" 405 "Method not allowed" "This address does not take that method.";
     BodyTimeout "body_timeout" 408 "Body too slow" "The request's body did not arrive in time.";
     IdempotencyInFlight "idempotency_in_flight" 409 "Still being worked on" "A request with this Idempotency-Key is being worked on; ask again in a moment.";
+    ProductOrdered "product_ordered" 409 "Ordered before" "Orders tell of this product, so it stays; archive it instead.";
+    LastVariant "last_variant" 409 "The last variant" "A product has at least one variant; delete or archive the product instead.";
+    CategoryNotEmpty "category_not_empty" 409 "Not empty" "The category holds products or categories; move them, or send contents=move_up.";
+    LimitReached "limit_reached" 409 "Limit reached" "There are as many of these as there may be; delete some first.";
     StaleVersion "stale_version" 412 "Stale version" "It was changed since you read it; read it again, or send If-Match with the ETag of this answer.";
     TooLarge "too_large" 413 "Too large" "The request body is too large.";
     UnsupportedMediaType "unsupported_media_type" 415 "Unsupported media type" "Send JSON: Content-Type: application/json.";

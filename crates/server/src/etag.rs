@@ -2,8 +2,6 @@
 //!
 //! A writer's [`Version`] comes from [`IfMatch`] and goes into the update's WHERE: a race that was lost is 412, never a lost update.
 
-#![cfg_attr(not(test), allow(dead_code, reason = "the frame stands before the first routes that write"))]
-
 use std::fmt::Display;
 
 use axum::{

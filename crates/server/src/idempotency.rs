@@ -3,8 +3,6 @@
 //! [`Once`] takes the request; [`Once::claim`] gives an [`Act`] to whoever comes first and the stored answer to everybody after. The act
 //! holds the transaction, and ends it only together with its answer.
 
-#![cfg_attr(not(test), allow(dead_code, reason = "the frame stands before the first routes that write"))]
-
 use axum::{
     body::Body as Bytes,
     extract::{FromRequest, FromRequestParts, Request},
@@ -67,6 +65,7 @@ pub(crate) enum Claimed<T> {
 pub(crate) struct Act {
     tx: TenantTx,
     act: idempotency::Act,
+    #[cfg_attr(not(test), allow(dead_code, reason = "checkout is the first to refuse for good"))]
     request_id: String,
 }
 
@@ -120,6 +119,7 @@ impl Act {
 
     /// Commits a refusal that is the outcome of the work, such as a payment that was declined: whoever asks again is told the same.
     /// What must not be kept is refused by returning the problem instead.
+    #[cfg_attr(not(test), allow(dead_code, reason = "checkout is the first to refuse for good"))]
     pub(crate) async fn refused(self, problem: &Problem) -> Result<Response, Problem> {
         let request_id = self.request_id.clone();
         let sent = problem.sent(&request_id);

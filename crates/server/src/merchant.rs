@@ -3,14 +3,14 @@
 //! [`Shop`] is a visitor at an open storefront, [`Team`] somebody of the merchant's team with a permission. Handlers get their [`TenantId`] from one of
 //! these two and from nowhere else. Whatever does not agree is 404, the same as a merchant that does not exist, counted and recorded.
 
-use std::marker::PhantomData;
+use std::{fmt::Display, marker::PhantomData};
 
 use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::{HeaderMap, HeaderName, request::Parts},
 };
 use bastide_commerce::{
-    queries::{merchants, users},
+    queries::{audit, merchants, users},
     rows::{CrossingKind, Merchant},
 };
 use bastide_tenancy::TenantId;
@@ -42,7 +42,6 @@ pub(crate) struct Team<P> {
     pub(crate) merchant: Merchant,
     pub(crate) tenant: TenantId,
     /// Whose idempotency keys these are, and who did it.
-    #[cfg_attr(not(test), allow(dead_code, reason = "the frame stands before the first routes that write"))]
     pub(crate) user: Uuid,
     may: PhantomData<P>,
 }
@@ -86,6 +85,27 @@ impl Member {
             return Err(Problem::of(Code::Forbidden));
         }
         Ok(Team { merchant: self.merchant, tenant: self.tenant, user: self.user, may: PhantomData })
+    }
+}
+
+impl<P> Team<P> {
+    /// For the record of what a team changed. `action` begins with the entity: `product.update`.
+    pub(crate) fn did<'a>(
+        &self,
+        asked: &'a Asked,
+        action: &'static str,
+        id: impl Display,
+        fields: &'a [&'static str],
+    ) -> audit::Entry<'a> {
+        audit::Entry {
+            actor: self.user,
+            actor_kind: "user",
+            action,
+            entity: action.split('.').next().unwrap_or(action),
+            entity_id: id.to_string(),
+            fields,
+            request_id: &asked.request_id,
+        }
     }
 }
 

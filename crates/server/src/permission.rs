@@ -51,4 +51,8 @@ macro_rules! permissions {
 permissions! {
     /// Orders show customers.
     ReadOrders "orders:read" [Owner Admin Staff];
+    ReadCatalogue "catalogue:read" [Owner Admin Staff Viewer];
+    WriteCatalogue "catalogue:write" [Owner Admin Staff];
+    ReadStock "stock:read" [Owner Admin Staff Viewer];
+    WriteStock "stock:write" [Owner Admin Staff];
 }

@@ -1,13 +1,18 @@
 //! How rows are read, one entity per file: the SQL as a `const` beside its one function.
 
+pub mod audit;
+pub mod catalogue;
+pub mod categories;
 pub mod crossings;
 pub mod idempotency;
+pub mod inventory;
 pub mod merchants;
 pub mod migration;
 pub mod orders;
 pub mod products;
 pub mod storefronts;
 pub mod users;
+pub mod variants;
 
 use bastide_tenancy::{Lookup, Query, Row};
 
@@ -17,14 +22,49 @@ use crate::Error;
 #[must_use]
 pub fn all() -> Vec<(&'static str, Query)> {
     vec![
+        ("audit, record", audit::RECORD),
+        ("catalogue, list", catalogue::LIST),
+        ("catalogue, get", catalogue::GET),
+        ("catalogue, free slug", catalogue::FREE_SLUG),
+        ("catalogue, insert", catalogue::INSERT),
+        ("catalogue, update", catalogue::UPDATE),
+        ("catalogue, was ordered", catalogue::WAS_ORDERED),
+        ("catalogue, lock", catalogue::LOCK),
+        ("catalogue, delete", catalogue::DELETE),
+        ("catalogue, by old slug", catalogue::BY_OLD_SLUG),
+        ("categories, all", categories::ALL),
+        ("categories, get", categories::GET),
+        ("categories, lock", categories::LOCK),
+        ("categories, survey", categories::SURVEY),
+        ("categories, insert", categories::INSERT),
+        ("categories, update", categories::UPDATE),
+        ("categories, occupied", categories::OCCUPIED),
+        ("categories, lift", categories::LIFT),
+        ("categories, delete", categories::DELETE),
         ("idempotency, lock", idempotency::LOCK),
         ("idempotency, find", idempotency::FIND),
         ("idempotency, store", idempotency::STORE),
+        ("inventory, lock", inventory::LOCK),
+        ("inventory, held by others", inventory::HELD_BY_OTHERS),
+        ("inventory, hold", inventory::HOLD),
+        ("inventory, take", inventory::TAKE),
+        ("inventory, release", inventory::RELEASE),
+        ("inventory, put back", inventory::PUT_BACK),
+        ("inventory, get", inventory::GET),
+        ("inventory, list", inventory::LIST),
+        ("inventory, adjust", inventory::ADJUST),
+        ("inventory, set", inventory::SET),
+        ("inventory, history", inventory::HISTORY),
         ("orders, first page", orders::FIRST_PAGE),
         ("orders, next page", orders::NEXT_PAGE),
         ("products, first page", products::FIRST_PAGE),
         ("products, next page", products::NEXT_PAGE),
+        ("products, by slug", products::BY_SLUG),
         ("storefront", storefronts::OF_TENANT),
+        ("variants, get", variants::GET),
+        ("variants, insert", variants::INSERT),
+        ("variants, update", variants::UPDATE),
+        ("variants, delete", variants::DELETE),
     ]
 }
 

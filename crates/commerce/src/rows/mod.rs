@@ -1,24 +1,35 @@
 //! What a row is, one entity per file.
 
 mod answer;
+mod catalogue;
+mod category;
 mod crossing;
+mod inventory;
 mod merchant;
 mod migration;
 mod order;
 mod product;
+mod shop_product;
 mod storefront;
 mod user;
+mod variant;
 
 pub use answer::StoredAnswer;
+pub use catalogue::{ProductDetail, ProductOption, ProductStatus, ProductSummary};
+pub use category::{Category, CategoryNode};
 pub use crossing::{Crossing, CrossingKind};
+pub use inventory::{AdjustmentPosition, LevelPosition, Reason, StockAdjustment, StockLevel};
 pub use merchant::{Merchant, MerchantMembership};
 pub use migration::MigrationStatus;
 pub use order::{Order, OrderPosition};
 pub use product::{Product, ProductPosition};
+pub use shop_product::{ShopProduct, ShopVariant};
 pub use storefront::{Accent, Storefront};
 pub use user::Login;
+pub use variant::{Variant, VariantStatus, VersionedVariant};
 
 use bastide_tenancy::{FromSql, Row};
+use serde::de::DeserializeOwned;
 
 use crate::Error;
 
@@ -31,5 +42,14 @@ pub(crate) struct Columns<'a> {
 impl<'a> Columns<'a> {
     pub(crate) fn get<T: FromSql<'a>>(&self, column: &'static str) -> Result<T, Error> {
         self.row.try_get(column).map_err(|_| Error::Column { entity: self.entity, column })
+    }
+
+    pub(crate) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, Error> {
+        let value: serde_json::Value = self.get(column)?;
+        serde_json::from_value(value).map_err(|_| self.wrong(column))
+    }
+
+    pub(crate) fn wrong(&self, column: &'static str) -> Error {
+        Error::Column { entity: self.entity, column }
     }
 }

@@ -15,6 +15,7 @@ pub struct Product {
     pub name: String,
     pub slug: String,
     pub description: Option<String>,
+    /// The lowest of its variants.
     pub price: Money,
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
@@ -56,7 +57,7 @@ impl TryFrom<&Row> for Product {
             name: columns.get("name")?,
             slug: columns.get("slug")?,
             description: columns.get("description")?,
-            price: Money { amount: columns.get("price_cents")?, currency: columns.get("currency")? },
+            price: Money { amount: columns.get("from_cents")?, currency: columns.get("from_currency")? },
             created_at: columns.get("created_at")?,
         })
     }

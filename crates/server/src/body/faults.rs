@@ -17,7 +17,6 @@ pub(crate) struct Faults {
     found: Vec<FieldError>,
 }
 
-#[cfg_attr(not(test), allow(dead_code, reason = "no body says more than its shape yet"))]
 impl Faults {
     /// Of a body or of the query's parameters.
     pub(crate) fn of(place: Place) -> Self {

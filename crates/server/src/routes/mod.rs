@@ -1,10 +1,10 @@
 //! The addresses, one resource per file.
 
 mod auth;
+mod catalogue;
 mod migration;
 mod operations;
 mod orders;
-mod products;
 mod reference;
 mod system;
 
@@ -13,8 +13,8 @@ use axum::Router;
 use crate::{app::App, contract::Routes, pages, problem::Problem};
 
 pub(crate) use auth::sign_in;
+pub(crate) use catalogue::PRODUCTS;
 pub(crate) use orders::LIST as ORDERS;
-pub(crate) use products::LIST as PRODUCTS;
 pub(crate) use reference::document;
 
 /// Everything that is served: what is described, and the pages.
@@ -25,7 +25,7 @@ pub(crate) fn all() -> Router<App> {
 /// What the document has.
 pub(crate) fn described() -> Routes {
     Routes::default()
-        .merge(products::routes())
+        .merge(catalogue::routes())
         .merge(orders::routes())
         .merge(auth::routes())
         .merge(migration::routes())

@@ -70,6 +70,10 @@ impl Trial<'_> {
         let valid = self.valid(method);
         self.check_case();
         self.control(&valid).await;
+        // What it took away is there again, to be refused.
+        if !self.case.prepare.is_empty() {
+            self.scene.site.database.execute(self.case.prepare).await;
+        }
         let before = self.scene.rows().await;
         if self.path.contains("{merchant}") {
             self.strangers(&valid).await;
