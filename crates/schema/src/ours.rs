@@ -82,17 +82,13 @@ pub(crate) async fn differences(
     Ok(wanted.filter_map(difference).collect())
 }
 
+/// The first line that only one of them has, of each.
 fn first_difference(expected: &str, found: &str) -> String {
-    let mut lines = (expected.lines(), found.lines());
-    loop {
-        match (lines.0.next(), lines.1.next()) {
-            (Some(expected), Some(found)) if expected == found => {}
-            (expected, found) => {
-                let shown = |line: Option<&str>| line.map_or("nothing", str::trim).to_owned();
-                return format!("{} → {}", shown(expected), shown(found));
-            }
-        }
-    }
+    let only = |lines: &str, others: &str| {
+        let known: BTreeSet<&str> = others.lines().collect();
+        lines.lines().find(|line| !known.contains(line)).map_or("nothing", str::trim).to_owned()
+    };
+    format!("{} → {}", only(expected, found), only(found, expected))
 }
 
 async fn objects(

@@ -66,7 +66,7 @@ async fn every_difference_is_named() {
     table public.tags: columns, colour: is new (local: true, name: "colour", type_name: "text")
     function bastide.canaries(): app EXECUTE → PUBLIC EXECUTE, app EXECUTE
     function bastide.current_tenant(): RETURN NULLIF(current_setting('bastide.tenant'::text, true), ''::text) → RETURN 'b'::text
-    table bastide.crossing: PRIMARY KEY (id) → body text
+    table bastide.crossing: nothing → body text
     "#);
     for (_, back) in drifts {
         scene.db.execute(back).await;

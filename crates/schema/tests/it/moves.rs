@@ -169,3 +169,16 @@ async fn a_lock_in_the_way_stops_it_with_nothing_done() {
     reader.rollback().await.unwrap();
     scene.up(Some(2)).await.unwrap();
 }
+
+#[tokio::test]
+async fn another_login_is_served_as_well() {
+    let mut scene = Scene::empty().await;
+    scene.options.app_role = bastide_sql::Ident::constant("Shop App");
+    scene.up(None).await.unwrap();
+    assert_eq!(bastide_schema::check(&scene.options).await.unwrap().differences, Vec::<String>::new());
+    let may = "SELECT has_function_privilege('Shop App', 'bastide.canaries()', 'EXECUTE') AND has_table_privilege('Shop App', 'public.orders', 'SELECT')";
+    assert_eq!(scene.db.query_one_text(may).await, "t");
+    assert!(scene.db.query_rows("SELECT FROM pg_roles WHERE rolname = 'bastide_app'").await.is_empty());
+    scene.down(Some(0)).await.unwrap();
+    assert!(scene.db.query_rows("SELECT FROM pg_roles WHERE rolname = 'Shop App'").await.is_empty());
+}
