@@ -14,6 +14,7 @@ mod options;
 pub mod queries;
 pub mod rows;
 mod slug;
+pub mod subdomain;
 mod version;
 
 pub use example::Example;

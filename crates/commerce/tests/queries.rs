@@ -173,6 +173,7 @@ async fn the_app_login_has_no_other_way_to_what_lookups_read() {
 #[tokio::test]
 async fn lookups_go_up_and_down_without_a_trace() {
     let (_server, database) = shop::migrated().await;
+    database.execute(shop::DOWN_ACCOUNTS).await;
     database.execute(shop::DOWN_WATCH).await;
     let catalog = "SELECT (SELECT string_agg(p.oid::regprocedure::text || coalesce(p.proacl::text, ''), E'\n' ORDER BY p.oid::regprocedure::text) \
         FROM pg_proc p WHERE p.pronamespace = 'bastide'::regnamespace) || (SELECT string_agg(attrelid::regclass || attname || attacl::text, E'\n' \

@@ -42,6 +42,7 @@ const EMBEDDED: &[Files] = &[
     files!("0003_watch"),
     files!("0004_contract", isolate),
     files!("0005_catalogue", isolate),
+    files!("0006_accounts", isolate),
 ];
 
 /// On a line of its own before the first statement of `up.sql`.

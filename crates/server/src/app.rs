@@ -31,6 +31,7 @@ use crate::{
     routes,
     seal::SessionKey,
     telemetry::Telemetry,
+    throttle::Throttle,
 };
 
 #[derive(Clone)]
@@ -54,7 +55,11 @@ struct Inner {
 pub struct AppConfig {
     /// Signs sessions and cursors. Servers behind one address need the same; a random one ends with the process.
     pub session_key: SessionKey,
+    /// Of a token for requests: how long a session that was ended can still be used.
+    pub access_lifetime: Duration,
+    /// Of a session, however often its refresh token is changed for the next.
     pub session_lifetime: Duration,
+    pub throttle: Throttle,
     /// From the request's head to the response's.
     pub request_timeout: Duration,
     /// Bytes of a request body.
@@ -83,7 +88,9 @@ impl Default for AppConfig {
     fn default() -> Self {
         Self {
             session_key: SessionKey::random(),
-            session_lifetime: Duration::from_secs(30 * 60),
+            access_lifetime: Duration::from_secs(10 * 60),
+            session_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
+            throttle: Throttle::default(),
             request_timeout: Duration::from_secs(15),
             body_limit: 64 * 1024,
             body_timeout: Duration::from_secs(10),

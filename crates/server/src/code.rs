@@ -46,6 +46,7 @@ codes! {
     LastVariant "last_variant" 409 "The last variant" "A product has at least one variant; delete or archive the product instead.";
     CategoryNotEmpty "category_not_empty" 409 "Not empty" "The category holds products or categories; move them, or send contents=move_up.";
     LimitReached "limit_reached" 409 "Limit reached" "There are as many of these as there may be; delete some first.";
+    LastOwner "last_owner" 409 "Last owner" "A merchant keeps an owner: make somebody else one first.";
     StaleVersion "stale_version" 412 "Stale version" "It was changed since you read it; read it again, or send If-Match with the ETag of this answer.";
     TooLarge "too_large" 413 "Too large" "The request body is too large.";
     UnsupportedMediaType "unsupported_media_type" 415 "Unsupported media type" "Send JSON: Content-Type: application/json.";

@@ -14,6 +14,7 @@ mod app;
 mod asked;
 mod audit;
 mod body;
+mod client;
 mod code;
 mod contract;
 mod etag;
@@ -31,10 +32,13 @@ mod password;
 mod path;
 mod permission;
 mod problem;
+mod refresh;
 mod routes;
 mod seal;
+mod secret;
 mod session;
 mod telemetry;
+mod throttle;
 #[cfg(test)]
 mod trial;
 
@@ -54,3 +58,4 @@ pub use app::{App, AppConfig, Mismatches, serve};
 pub use limits::{Limits, Quota};
 pub use operator::{OpsToken, WeakToken};
 pub use seal::{SessionKey, WeakKey};
+pub use throttle::Throttle;

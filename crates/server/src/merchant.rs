@@ -6,12 +6,13 @@
 use std::{fmt::Display, marker::PhantomData};
 
 use axum::{
-    extract::{FromRequestParts, RawPathParams},
-    http::{HeaderMap, HeaderName, request::Parts},
+    extract::{FromRequestParts, MatchedPath, RawPathParams},
+    http::{HeaderMap, HeaderName, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Redirect, Response},
 };
 use bastide_commerce::{
-    queries::{audit, merchants, users},
-    rows::{CrossingKind, Merchant},
+    queries::{api_keys, audit, merchants, tenants, users},
+    rows::{CrossingKind, KeyAccess, Merchant},
 };
 use bastide_tenancy::TenantId;
 use serde_json::json;
@@ -24,12 +25,16 @@ use crate::{
     contract::{Draft, Input, RolesOf},
     permission::{Permission, Role},
     problem::Problem,
+    secret,
     session::Session,
 };
 
 const TENANT_HEADER: HeaderName = HeaderName::from_static("x-tenant-id");
 /// A slug is a DNS label at heart; far beyond that there is nothing to look up.
 const MAX_SLUG_BYTES: usize = 200;
+
+/// How keys begin: what anybody may see, and what nobody else may.
+pub(crate) const KEY_KINDS: [&str; 2] = ["pk", "sk"];
 
 /// An open storefront and its visitor.
 pub(crate) struct Shop {
@@ -41,8 +46,11 @@ pub(crate) struct Shop {
 pub(crate) struct Team<P> {
     pub(crate) merchant: Merchant,
     pub(crate) tenant: TenantId,
-    /// Whose idempotency keys these are, and who did it.
+    /// Whose idempotency keys these are, and who did it: a user, or an API key.
     pub(crate) user: Uuid,
+    actor_kind: &'static str,
+    /// None of a key.
+    role: Option<Role>,
     may: PhantomData<P>,
 }
 
@@ -84,11 +92,23 @@ impl Member {
         if !P::ROLES.contains(&self.role) {
             return Err(Problem::of(Code::Forbidden));
         }
-        Ok(Team { merchant: self.merchant, tenant: self.tenant, user: self.user, may: PhantomData })
+        Ok(Team {
+            merchant: self.merchant,
+            tenant: self.tenant,
+            user: self.user,
+            actor_kind: "user",
+            role: Some(self.role),
+            may: PhantomData,
+        })
     }
 }
 
 impl<P> Team<P> {
+    /// The role of a person, for acts that a key cannot be given.
+    pub(crate) fn role(&self) -> Result<Role, Problem> {
+        self.role.ok_or_else(|| Problem::of(Code::Forbidden))
+    }
+
     /// For the record of what a team changed. `action` begins with the entity: `product.update`.
     pub(crate) fn did<'a>(
         &self,
@@ -99,7 +119,7 @@ impl<P> Team<P> {
     ) -> audit::Entry<'a> {
         audit::Entry {
             actor: self.user,
-            actor_kind: "user",
+            actor_kind: self.actor_kind,
             action,
             entity: action.split('.').next().unwrap_or(action),
             entity_id: id.to_string(),
@@ -109,16 +129,48 @@ impl<P> Team<P> {
     }
 }
 
-impl FromRequestParts<App> for Shop {
-    type Rejection = Problem;
+/// A key's place at a merchant: one of another merchant is nobody there.
+async fn merchant_of_key(app: &App, key: &KeyAccess, slug: &str, asked: &Asked) -> Result<Merchant, Problem> {
+    let merchant = by_slug(app, slug).await?.filter(|merchant| !merchant.is_closed());
+    let merchant = merchant.ok_or_else(Problem::not_found)?;
+    if merchant.id != key.merchant {
+        app.crossed(CrossingKind::Credential, Some(key.id), Some(merchant.id), asked);
+        return Err(Problem::not_found());
+    }
+    Ok(merchant)
+}
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+impl FromRequestParts<App> for Shop {
+    /// A slug that was given up leads on; else it is a problem.
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let problem = match Self::visited(parts, app).await {
+            Ok(shop) => return Ok(shop),
+            Err(problem) => problem,
+        };
+        match moved(parts, app, &problem).await {
+            Ok(Some(address)) => Err(Redirect::permanent(&address).into_response()),
+            Ok(None) => Err(problem.into_response()),
+            Err(problem) => Err(problem.into_response()),
+        }
+    }
+}
+
+impl Shop {
+    async fn visited(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let slug = slug(parts).await?;
         let merchant = by_slug(app, &slug).await?.filter(Merchant::is_open).ok_or_else(Problem::not_found)?;
         let Ok(asked) = Asked::from_request_parts(parts, app).await;
         // A storefront needs no credential; one that is sent must be right all the same.
+        if let Some(key) = key(app, &parts.headers).await? {
+            let merchant = merchant_of_key(app, &key, &slug, &asked).await?;
+            check_header(app, &parts.headers, &merchant, Some(key.id), &asked)?;
+            return Ok(Self { tenant: tenant(&merchant)?, merchant });
+        }
         let session = Session::from_bearer(app, &parts.headers);
-        check_header(app, &parts.headers, &merchant, session.as_ref().ok().and_then(Option::as_ref), &asked)?;
+        let who = session.as_ref().ok().and_then(Option::as_ref).map(|session| session.user);
+        check_header(app, &parts.headers, &merchant, who, &asked)?;
         if let Some(session) = session? {
             Member::of_session(app, session, &slug, &asked).await?;
         }
@@ -130,11 +182,26 @@ impl<P: Permission> FromRequestParts<App> for Team<P> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let session =
-            Session::from_bearer(app, &parts.headers)?.ok_or_else(|| Problem::of(Code::Unauthenticated))?;
         let (slug, Ok(asked)) = (slug(parts).await?, Asked::from_request_parts(parts, app).await);
+        if let Some(key) = key(app, &parts.headers).await? {
+            let merchant = merchant_of_key(app, &key, &slug, &asked).await?;
+            check_header(app, &parts.headers, &merchant, Some(key.id), &asked)?;
+            if !key.secret || !key.scopes.iter().any(|scope| scope == P::NAME) {
+                return Err(Problem::of(Code::Forbidden));
+            }
+            let tenant = tenant(&merchant)?;
+            return Ok(Self {
+                merchant,
+                tenant,
+                user: key.id,
+                actor_kind: "api_key",
+                role: None,
+                may: PhantomData,
+            });
+        }
+        let session = Session::from_request_parts(parts, app).await?;
         let member = Member::of_session(app, session, &slug, &asked).await?;
-        check_header(app, &parts.headers, &member.merchant, Some(&session), &asked)?;
+        check_header(app, &parts.headers, &member.merchant, Some(session.user), &asked)?;
         member.may()
     }
 }
@@ -144,6 +211,11 @@ impl Input for Shop {
         names_merchant(draft);
         draft.secured(None);
         draft.secured(Some("session"));
+        draft.secured(Some("key"));
+        draft.answers_empty(
+            StatusCode::PERMANENT_REDIRECT,
+            "The merchant has another slug by now; what is read is there.",
+        );
         draft.may_refuse(&[Code::InvalidToken, Code::Forbidden, Code::NotFound]);
     }
 }
@@ -151,8 +223,9 @@ impl Input for Shop {
 impl<P: Permission> Input for Team<P> {
     fn describe(draft: &mut Draft) {
         names_merchant(draft);
-        draft.secured(Some("session"));
-        draft.may_refuse(&[Code::Unauthenticated, Code::InvalidToken, Code::Forbidden, Code::NotFound]);
+        Session::describe(draft);
+        draft.secured(Some("key"));
+        draft.may_refuse(&[Code::Forbidden, Code::NotFound]);
         draft.for_roles(RolesOf {
             permission: P::NAME,
             roles: P::ROLES.iter().map(|role| role.name()).collect(),
@@ -165,6 +238,26 @@ fn names_merchant(draft: &mut Draft) {
     draft.parameter("path", "merchant", true, "The merchant's slug.", &text);
     let header = "The merchant's slug or id; must name the same merchant as the path.";
     draft.parameter("header", "X-Tenant-ID", false, header, &json!({ "type": "string" }));
+}
+
+/// Where what is read is by now, when the path names a merchant by a slug it had.
+async fn moved(parts: &mut Parts, app: &App, problem: &Problem) -> Result<Option<String>, Problem> {
+    if problem.code != Code::NotFound || ![Method::GET, Method::HEAD].contains(&parts.method) {
+        return Ok(None);
+    }
+    let before = slug(parts).await?;
+    // What can be no slug is not worth a question.
+    if bastide_commerce::subdomain::check(&before).is_err() {
+        return Ok(None);
+    }
+    let Some(now) = tenants::slug_after(app.pool(), &before).await? else { return Ok(None) };
+    let Ok(template) = MatchedPath::from_request_parts(parts, app).await else { return Ok(None) };
+    let mut path: Vec<String> = parts.uri.path().split('/').map(str::to_owned).collect();
+    let at = template.as_str().split('/').position(|part| part == "{merchant}");
+    let Some(at) = at.filter(|at| *at < path.len()) else { return Ok(None) };
+    path[at] = now;
+    let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Ok(Some(path.join("/") + &query))
 }
 
 /// The path's merchant, percent-decoded. Bytes that are no text name nobody.
@@ -186,7 +279,7 @@ fn check_header(
     app: &App,
     headers: &HeaderMap,
     merchant: &Merchant,
-    session: Option<&Session>,
+    who: Option<Uuid>,
     asked: &Asked,
 ) -> Result<(), Problem> {
     let id = merchant.id.to_string();
@@ -195,8 +288,22 @@ fn check_header(
     if headers.get_all(TENANT_HEADER).iter().all(|value| agrees(value.as_bytes())) {
         return Ok(());
     }
-    app.crossed(CrossingKind::Header, session.map(|session| session.user), Some(merchant.id), asked);
+    app.crossed(CrossingKind::Header, who, Some(merchant.id), asked);
     Err(Problem::not_found())
+}
+
+/// The API key that was sent as a bearer token, if it is one.
+async fn key(app: &App, headers: &HeaderMap) -> Result<Option<KeyAccess>, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let given = values.next().and_then(|value| value.to_str().ok()).and_then(|text| text.split_once(' '));
+    let Some((scheme, token)) = given else { return Ok(None) };
+    if !scheme.eq_ignore_ascii_case("bearer") || values.next().is_some() {
+        return Ok(None);
+    }
+    let hash = KEY_KINDS.iter().find_map(|kind| secret::hash_of(kind, token.trim()));
+    let Some(hash) = hash else { return Ok(None) };
+    let key = api_keys::by_hash(app.pool(), &hash).await?;
+    key.map(Some).ok_or_else(|| Problem::of(Code::InvalidToken))
 }
 
 fn tenant(merchant: &Merchant) -> Result<TenantId, Problem> {

@@ -8,10 +8,15 @@ use argon2::{
 };
 use tokio::sync::Semaphore;
 
-use crate::{code::Code, problem::Problem};
+use crate::{
+    body::Faults,
+    code::{Code, FieldCode},
+    problem::Problem,
+};
 
 /// Longer ones are refused unread; hashing megabytes is not a service we offer.
 const MAX_PASSWORD_BYTES: usize = 1024;
+const MIN_CHARACTERS: usize = 12;
 /// A stored hash may not ask for more than this (KiB, passes), or one row could stall the server.
 const MAX_MEMORY_KIB: u32 = 256 * 1024;
 const MAX_PASSES: u32 = 16;
@@ -61,6 +66,38 @@ impl Passwords {
         });
         verified.await.map_err(|_| Problem::of(Code::Internal))
     }
+}
+
+impl Passwords {
+    /// # Errors
+    /// When too many others wait.
+    pub(crate) async fn hash(&self, password: String) -> Result<String, Problem> {
+        let turn = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else { return Err(Problem::of(Code::Busy)) };
+        let hashed = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string())
+        });
+        let hashed = hashed.await.map_err(|_| Problem::of(Code::Internal))?;
+        hashed.map_err(|_| Problem::of(Code::Internal))
+    }
+}
+
+/// What a new password must be: long is what counts.
+pub(crate) fn check_new(faults: &mut Faults, pointer: &str, password: &str) {
+    let characters = password.chars().count();
+    faults.check(
+        pointer,
+        characters >= MIN_CHARACTERS,
+        FieldCode::TooShort,
+        "must have at least 12 characters",
+    );
+    faults.check(
+        pointer,
+        password.len() <= MAX_PASSWORD_BYTES,
+        FieldCode::TooLong,
+        "must have at most 1024 bytes",
+    );
 }
 
 fn parse(text: &str) -> Option<PasswordHash> {

@@ -1,7 +1,11 @@
 //! What somebody of a team may do. A handler names a permission in its [`Team`](crate::merchant::Team), which nobody gets without it.
 
+use serde::Deserialize;
+use utoipa::ToSchema;
+
 /// A role in one merchant's team.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Role {
     Owner,
     Admin,
@@ -16,6 +20,12 @@ impl Role {
     /// A role this version does not know allows nothing.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
+    /// Nobody gives, takes or changes a role above one's own.
+    pub(crate) fn reaches(self, other: Self) -> bool {
+        let rank = |role| Self::ALL.iter().position(|known| *known == role);
+        rank(self) <= rank(other)
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -45,7 +55,18 @@ macro_rules! permissions {
                 const ROLES: &'static [Role] = &[$(Role::$role),*];
             }
         )*
+
+        /// Of each permission its name and who has it.
+        pub(crate) const ALL: &[(&str, &[Role])] = &[$(($name, &[$(Role::$role),*])),*];
     };
+}
+
+/// What a key cannot be given: who holds one must not make himself more.
+const NOT_FOR_KEYS: [&str; 4] = ["team:write", "merchant:rename", "api-keys:read", "api-keys:write"];
+
+/// Whether a key may have a scope, which is a permission's name, when somebody of that role makes it.
+pub(crate) fn may_be_scope(name: &str, of: Role) -> bool {
+    !NOT_FOR_KEYS.contains(&name) && ALL.iter().any(|(known, roles)| *known == name && roles.contains(&of))
 }
 
 permissions! {
@@ -55,4 +76,12 @@ permissions! {
     WriteCatalogue "catalogue:write" [Owner Admin Staff];
     ReadStock "stock:read" [Owner Admin Staff Viewer];
     WriteStock "stock:write" [Owner Admin Staff];
+    ReadTeam "team:read" [Owner Admin];
+    WriteTeam "team:write" [Owner Admin];
+    /// The merchant's name in addresses.
+    RenameMerchant "merchant:rename" [Owner];
+    ReadKeys "api-keys:read" [Owner Admin];
+    WriteKeys "api-keys:write" [Owner Admin];
+    /// Who changed what.
+    ReadAudit "audit:read" [Owner Admin];
 }

@@ -12,6 +12,8 @@ pub(crate) struct Telemetry {
     handle: PrometheusHandle,
     pub(crate) recorded: Counter,
     pub(crate) dropped: Counter,
+    pub(crate) throttled: Counter,
+    pub(crate) reused: Counter,
     drift: Gauge,
     shut: Gauge,
     last_success: Gauge,
@@ -32,6 +34,11 @@ impl Telemetry {
         describe(MISMATCHES, "Requests whose parts named different merchants, refused.");
         describe("bastide_audit_recorded_total", "Refused crossings written to bastide.crossing.");
         describe("bastide_audit_dropped_total", "Refused crossings that were not recorded.");
+        describe("bastide_throttled_total", "Tries to sign in or up that were told to wait.");
+        describe(
+            "bastide_refresh_reused_total",
+            "Refresh tokens that came back after their use; each ended a session.",
+        );
         let gauge = |name: &'static str, what: &'static str| {
             recorder.describe_gauge(KeyName::from(name), None, SharedString::from(what));
             recorder.register_gauge(&Key::from_name(name), &META)
@@ -45,8 +52,11 @@ impl Telemetry {
         let counter = |name| recorder.register_counter(&Key::from_name(name), &META);
         let (recorded, dropped) =
             (counter("bastide_audit_recorded_total"), counter("bastide_audit_dropped_total"));
+        let (throttled, reused) =
+            (counter("bastide_throttled_total"), counter("bastide_refresh_reused_total"));
         let handle = recorder.handle();
-        let telemetry = Self { recorder, handle, recorded, dropped, drift, shut, last_success };
+        let telemetry =
+            Self { recorder, handle, recorded, dropped, throttled, reused, drift, shut, last_success };
         // A series that is not there yet cannot be alerted on.
         CrossingKind::ALL.into_iter().for_each(|kind| telemetry.mismatches(kind).increment(0));
         for result in ["held", "breached", "untested"] {

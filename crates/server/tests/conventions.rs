@@ -86,7 +86,7 @@ async fn signing_in_says_where_one_works() {
     let body = site.login(&json!({"email": " ada@lagoon.test ", "password": PASSWORD})).await.json();
     assert_eq!(body["merchants"][0]["slug"], "lagoon");
     assert_eq!(body["merchants"][0]["role"], "owner");
-    assert_eq!((body["token_type"].as_str(), body["expires_in"].as_u64()), (Some("Bearer"), Some(1800)));
+    assert_eq!((body["token_type"].as_str(), body["expires_in"].as_u64()), (Some("Bearer"), Some(600)));
     let other = App2::same_key(&site).await;
     let bearer = format!("Bearer {}", body["token"].as_str().unwrap());
     assert_eq!(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_postgres::Row;
 
-use crate::{Error, Parameters, Query, TenantId, lease::Lease, pool::within};
+use crate::{Error, Lookup, Parameters, Query, TenantId, lease::Lease, pool::within};
 
 /// An open transaction with its tenant context. Dropping it closes the connection, and the server rolls back.
 ///
@@ -44,6 +44,14 @@ impl TenantTx {
         .await?;
         self.sound = true;
         Ok(rows)
+    }
+
+    /// Calls a named look-up within the transaction: what it writes is written with the rest, or not at all.
+    ///
+    /// # Errors
+    /// As the server reports; the transaction can then only be rolled back.
+    pub async fn lookup(&mut self, lookup: &Lookup, parameters: Parameters<'_>) -> Result<Vec<Row>, Error> {
+        self.query(&lookup.0, parameters).await
     }
 
     /// How many rows the statement wrote.

@@ -1,16 +1,23 @@
 //! How rows are read, one entity per file: the SQL as a `const` beside its one function.
 
+pub mod api_keys;
+pub mod attempts;
 pub mod audit;
 pub mod catalogue;
 pub mod categories;
+pub mod changes;
 pub mod crossings;
 pub mod idempotency;
 pub mod inventory;
+pub mod invitations;
 pub mod merchants;
 pub mod migration;
 pub mod orders;
 pub mod products;
+pub mod sessions;
 pub mod storefronts;
+pub mod team;
+pub mod tenants;
 pub mod users;
 pub mod variants;
 
@@ -41,6 +48,10 @@ pub fn all() -> Vec<(&'static str, Query)> {
         ("categories, occupied", categories::OCCUPIED),
         ("categories, lift", categories::LIFT),
         ("categories, delete", categories::DELETE),
+        ("API key, make", api_keys::MAKE),
+        ("API key, revoke", api_keys::REVOKE),
+        ("API keys", api_keys::ALL),
+        ("changes", changes::PAGE),
         ("idempotency, lock", idempotency::LOCK),
         ("idempotency, find", idempotency::FIND),
         ("idempotency, store", idempotency::STORE),
@@ -55,6 +66,12 @@ pub fn all() -> Vec<(&'static str, Query)> {
         ("inventory, adjust", inventory::ADJUST),
         ("inventory, set", inventory::SET),
         ("inventory, history", inventory::HISTORY),
+        ("invitation, make", invitations::MAKE),
+        ("invitation, take", invitations::TAKE),
+        ("invitation, withdraw", invitations::WITHDRAW),
+        ("invitations", invitations::OPEN),
+        ("merchant, make its storefront", tenants::MAKE_STOREFRONT),
+        ("merchant, rename", tenants::RENAME),
         ("orders, first page", orders::FIRST_PAGE),
         ("orders, next page", orders::NEXT_PAGE),
         ("products, first page", products::FIRST_PAGE),
@@ -65,6 +82,10 @@ pub fn all() -> Vec<(&'static str, Query)> {
         ("variants, insert", variants::INSERT),
         ("variants, update", variants::UPDATE),
         ("variants, delete", variants::DELETE),
+        ("team, add", team::ADD),
+        ("team, lock", team::LOCK),
+        ("team, remove", team::REMOVE),
+        ("team, set a role", team::SET_ROLE),
     ]
 }
 
@@ -76,6 +97,21 @@ pub fn lookups() -> Vec<(&'static str, Lookup)> {
         ("merchants of a user", merchants::OF_USER),
         ("login by e-mail", users::LOGIN_BY_EMAIL),
         ("membership", users::MEMBERSHIP),
+        ("API key by hash", api_keys::BY_HASH),
+        ("merchant, make", tenants::MAKE),
+        ("merchant of an invitation", invitations::MERCHANT),
+        ("slug after", tenants::SLUG_AFTER),
+        ("slugs taken", tenants::SLUGS_TAKEN),
+        ("team", team::OF_MERCHANT),
+        ("user, create", tenants::CREATE_USER),
+        ("user by id", users::BY_ID),
+        ("session, issue", sessions::ISSUE),
+        ("session, change its token", sessions::ROTATE),
+        ("session, revoke", sessions::REVOKE),
+        ("session, revoke by its token", sessions::REVOKE_BY_TOKEN),
+        ("sessions of a user", sessions::OF_USER),
+        ("attempt, count", attempts::COUNT),
+        ("attempts, forget", attempts::FORGET),
         ("migration status", migration::STATUS),
         ("record of crossings", crossings::RECORD),
     ]

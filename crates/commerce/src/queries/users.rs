@@ -30,3 +30,15 @@ pub async fn membership(pool: &TenantPool, user: Uuid, merchant: Uuid) -> Result
         None => Ok(None),
     }
 }
+
+pub(super) const BY_ID: Lookup = Lookup::new("SELECT email, name FROM bastide.user_by_id($1)", &[Kind::Uuid]);
+
+/// The address of an active user.
+///
+/// # Errors
+/// When the database gives no answer.
+pub async fn email(pool: &TenantPool, user: Uuid) -> Result<Option<String>, Error> {
+    let rows = pool.lookup(&BY_ID, &[&user]).await?;
+    let wrong = |_| Error::Column { entity: "user", column: "email" };
+    rows.first().map(|row| row.try_get("email").map_err(wrong)).transpose()
+}

@@ -1,30 +1,38 @@
 //! What a row is, one entity per file.
 
 mod answer;
+mod api_key;
 mod catalogue;
 mod category;
+mod change;
 mod crossing;
 mod inventory;
 mod merchant;
 mod migration;
 mod order;
 mod product;
+mod session;
 mod shop_product;
 mod storefront;
+mod team;
 mod user;
 mod variant;
 
 pub use answer::StoredAnswer;
+pub use api_key::{ApiKey, KeyAccess};
 pub use catalogue::{ProductDetail, ProductOption, ProductStatus, ProductSummary};
 pub use category::{Category, CategoryNode};
+pub use change::{Change, ChangePosition};
 pub use crossing::{Crossing, CrossingKind};
 pub use inventory::{AdjustmentPosition, LevelPosition, Reason, StockAdjustment, StockLevel};
 pub use merchant::{Merchant, MerchantMembership};
 pub use migration::MigrationStatus;
 pub use order::{Order, OrderPosition};
 pub use product::{Product, ProductPosition};
+pub use session::{OpenSession, Rotation};
 pub use shop_product::{ShopProduct, ShopVariant};
 pub use storefront::{Accent, Storefront};
+pub use team::{Invitation, TeamMember};
 pub use user::Login;
 pub use variant::{Variant, VariantStatus, VersionedVariant};
 

@@ -28,6 +28,9 @@ pub(crate) const UP_WATCH: &str = include_str!("../../../../migrations/0003_watc
 #[allow(dead_code, reason = "each test binary uses a part")]
 pub(crate) const DOWN_WATCH: &str = include_str!("../../../../migrations/0003_watch/down.sql");
 
+#[allow(dead_code, reason = "each test binary uses a part")]
+pub(crate) const DOWN_ACCOUNTS: &str = include_str!("../../../../migrations/0006_accounts/down.sql");
+
 pub(crate) async fn migrated() -> (Server, Database) {
     let migrations = Migrations::embedded().expect("a test of bastide-schema reads them");
     let version = [migrations.digest(), STEPS.concat(), DATA.to_owned()].concat();

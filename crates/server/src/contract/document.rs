@@ -14,6 +14,7 @@ use super::operation::{Operation, Routes};
 use crate::{
     code::Code,
     problem::{FieldError, Place, Sent},
+    session,
 };
 
 /// The document as it is sent.
@@ -22,10 +23,20 @@ pub(crate) struct Document {
     pub(crate) etag: HeaderValue,
 }
 
-const SECURITY_SCHEMES: [(&str, &str); 2] = [
-    ("session", "The `token` of `POST /api/v1/auth/merchant/login`. It ends by itself."),
+/// Sent as a bearer token.
+const SECURITY_SCHEMES: [(&str, &str); 3] = [
+    (
+        "session",
+        "The `token` of `POST /api/v1/auth/merchant/login`. It ends by itself; `refresh` gives the next.",
+    ),
+    (
+        "key",
+        "An API key: `pk_…` for storefronts, `sk_…` for what its scopes name, which are the values of `x-permission`.",
+    ),
     ("operator", "What the server was started with as `BASTIDE_OPS_TOKEN`."),
 ];
+
+const BROWSER: &str = "The same in a browser's cookie, as `login` with `cookies` sets it. Whatever is not GET must then come from this very site, by its `Origin` or `Sec-Fetch-Site`.";
 
 impl Document {
     pub(crate) fn of(routes: &Routes) -> Self {
@@ -65,12 +76,15 @@ fn whole(routes: &Routes) -> Value {
     }
     let tags: Vec<Value> =
         routes.tags.iter().map(|(name, about)| json!({ "name": name, "description": about })).collect();
-    let schemes: Map<String, Value> = SECURITY_SCHEMES
+    let mut schemes: Map<String, Value> = SECURITY_SCHEMES
         .iter()
         .map(|(name, about)| {
             ((*name).to_owned(), json!({ "type": "http", "scheme": "bearer", "description": about }))
         })
         .collect();
+    let browser =
+        json!({ "type": "apiKey", "in": "cookie", "name": session::COOKIE, "description": BROWSER });
+    schemes.insert("browser".to_owned(), browser);
     let examples: Map<String, Value> = Code::ALL
         .iter()
         .map(|code| (code.name().to_owned(), json!({ "summary": code.title(), "value": example(*code) })))

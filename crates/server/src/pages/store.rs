@@ -2,8 +2,8 @@
 
 use axum::{
     Form,
-    extract::{FromRequestParts, Request, State, rejection::FormRejection},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    extract::{FromRequestParts, State, rejection::FormRejection},
+    http::{HeaderMap, StatusCode, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use bastide_commerce::{
@@ -18,13 +18,15 @@ use super::frame;
 use crate::{
     app::App,
     asked::Asked,
+    client::{Client, refuse_other_sites},
     code::Code,
     merchant::{Member, Team, slug},
     page::{PageRequest, next_cursor},
     permission::ReadOrders,
     problem::Problem,
+    refresh::{self, Open},
     routes::{self, ORDERS},
-    session::{COOKIE, Session},
+    session::Session,
 };
 
 const ORDERS_ON_A_PAGE: u16 = 30;
@@ -47,12 +49,16 @@ pub(crate) async fn page(
     request: PageRequest,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Some(session) = Session::from_cookie(&app, &headers) else {
-        return Ok(form(&slug, None).into_response());
+    let (session, cookies) = match Session::from_cookie(&app, &headers) {
+        Some(session) => (session, HeaderMap::new()),
+        None => match continued(&app, &headers).await? {
+            Some(continued) => continued,
+            None => return Ok(form(&slug, None).into_response()),
+        },
     };
     let member = match Member::of_session(&app, session, &slug, &asked).await {
         Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
-            return Ok(form(&slug, None).into_response());
+            return Ok((cookies, form(&slug, None)).into_response());
         }
         outcome => outcome?,
     };
@@ -61,7 +67,17 @@ pub(crate) async fn page(
     let first = after.is_none();
     let page = orders::newest(app.pool(), &team.tenant, after, ORDERS_ON_A_PAGE).await?;
     let next = next_cursor(&app, ORDERS, &team.tenant, &page, Order::position)?;
-    Ok(orders_page(&team, &page, first, next.as_deref()).into_response())
+    Ok((cookies, orders_page(&team, &page, first, next.as_deref())).into_response())
+}
+
+/// A browser that comes back with its refresh token goes on, with new cookies.
+async fn continued(app: &App, headers: &HeaderMap) -> Result<Option<(Session, HeaderMap)>, Problem> {
+    let Some(token) = refresh::from_cookie(headers) else { return Ok(None) };
+    match Open::go_on(app, token).await {
+        Ok(open) => Ok(Some((open.session, open.cookies(app)?))),
+        Err(problem) if problem.code == Code::InvalidToken => Ok(None),
+        Err(problem) => Err(problem),
+    }
 }
 
 #[derive(Deserialize)]
@@ -73,40 +89,32 @@ pub(crate) struct SignIn {
 pub(crate) async fn sign_in(
     State(app): State<App>,
     asked: Asked,
+    client: Client,
     Slug(slug): Slug,
     headers: HeaderMap,
     body: Result<Form<SignIn>, FormRejection>,
 ) -> Result<Response, Problem> {
     refuse_other_sites(&headers)?;
     let Form(sent) = body.map_err(|rejection| Problem::of_status(rejection.status()))?;
-    match routes::sign_in(&app, &asked, &sent.email, sent.password, Some(&slug)).await {
-        Ok((session, _)) => {
-            let cookie = format!(
-                "{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={}",
-                session.token(&app)?,
-                app.config().session_lifetime.as_secs()
-            );
-            Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&address(&slug))).into_response())
-        }
-        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
-            Ok((StatusCode::UNAUTHORIZED, form(&slug, Some(&problem.detail))).into_response())
+    match routes::sign_in(&app, &asked, &client, &sent.email, sent.password, Some(&slug)).await {
+        Ok((open, _)) => Ok((open.cookies(&app)?, Redirect::to(&address(&slug))).into_response()),
+        Err(problem) if [Code::InvalidCredentials, Code::RateLimited].contains(&problem.code) => {
+            Ok((problem.status(), form(&slug, Some(&problem.detail))).into_response())
         }
         Err(problem) => Err(problem),
     }
 }
 
-pub(crate) async fn sign_out(Slug(slug): Slug, request: Request) -> Result<Response, Problem> {
-    refuse_other_sites(request.headers())?;
-    let cookie = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&address(&slug))).into_response())
-}
-
-/// A form on another site must not sign anybody in or out. Browsers say where a request comes from; other clients need not.
-fn refuse_other_sites(headers: &HeaderMap) -> Result<(), Problem> {
-    match headers.get("sec-fetch-site").map(|value| value.as_bytes()) {
-        None | Some(b"same-origin" | b"none") => Ok(()),
-        Some(_) => Err(Problem::of(Code::CrossSite)),
+pub(crate) async fn sign_out(
+    State(app): State<App>,
+    Slug(slug): Slug,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    refuse_other_sites(&headers)?;
+    if let Some(token) = refresh::from_cookie(&headers) {
+        refresh::end(&app, token).await?;
     }
+    Ok((refresh::no_cookies()?, Redirect::to(&address(&slug))).into_response())
 }
 
 fn address(slug: &str) -> String {

@@ -1,12 +1,17 @@
 //! The addresses, one resource per file.
 
+mod api_keys;
 mod auth;
 mod catalogue;
+mod changes;
+mod invitations;
 mod migration;
 mod operations;
 mod orders;
 mod reference;
 mod system;
+mod team;
+mod tenants;
 
 use axum::Router;
 
@@ -28,6 +33,11 @@ pub(crate) fn described() -> Routes {
         .merge(catalogue::routes())
         .merge(orders::routes())
         .merge(auth::routes())
+        .merge(tenants::routes())
+        .merge(team::routes())
+        .merge(invitations::routes())
+        .merge(api_keys::routes())
+        .merge(changes::routes())
         .merge(migration::routes())
         .merge(operations::routes())
         .merge(system::routes())

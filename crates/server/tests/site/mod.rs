@@ -119,7 +119,22 @@ impl Site {
     }
 
     pub(crate) async fn login(&self, body: &Value) -> Answer {
-        let request = Request::post("/api/v1/auth/merchant/login").header("content-type", "application/json");
+        self.post("/api/v1/auth/merchant/login", body, &[]).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Answer {
+        self.write(Method::POST, path, body, headers).await
+    }
+
+    pub(crate) async fn write(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 

@@ -30,7 +30,7 @@ use crate::{
     page::{Listing, PageRequest},
     path::At,
     permission::{ReadCatalogue, WriteCatalogue},
-    problem::Problem,
+    problem::{Place, Problem},
 };
 
 pub(super) const ENTITY: &str = "product";
@@ -158,7 +158,7 @@ async fn remove(
 /// Whether its variants on sale still fit its options.
 pub(super) fn fits(product: &ProductDetail, pointer: &str) -> Result<(), Problem> {
     let on_sale = product.variants.iter().filter(|variant| variant.status == VariantStatus::Active);
-    let mut faults = Faults::of(crate::problem::Place::Body);
+    let mut faults = Faults::of(Place::Body);
     if !misfits(&product.options, on_sale.map(|variant| &variant.options)).is_empty() {
         bodies::misfit(&mut faults, pointer);
     }

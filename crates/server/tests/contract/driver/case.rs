@@ -15,6 +15,8 @@ pub(crate) struct Case {
     pub(crate) path: Vec<(&'static str, String, String)>,
     /// A valid one of lagoon's.
     pub(crate) body: Option<Value>,
+    /// Of an operation that cannot be asked without one.
+    pub(crate) query: &'static str,
     /// Made afresh before each request that must succeed.
     pub(crate) prepare: &'static str,
     pub(crate) bad: Vec<Bad>,
@@ -28,6 +30,8 @@ pub(crate) enum Who {
         may: &'static [&'static str],
         may_not: &'static [&'static str],
     },
+    /// Whoever is signed in, wherever they work.
+    SignedIn,
     Operator,
 }
 
@@ -49,7 +53,7 @@ pub(crate) enum Wrong {
 
 impl Case {
     pub(crate) fn of(operation: &'static str, who: Who) -> Self {
-        Self { operation, who, path: Vec::new(), body: None, prepare: "", bad: Vec::new() }
+        Self { operation, who, path: Vec::new(), body: None, query: "", prepare: "", bad: Vec::new() }
     }
 
     pub(crate) fn at(mut self, name: &'static str, ours: impl ToString, theirs: impl ToString) -> Self {
@@ -59,6 +63,11 @@ impl Case {
 
     pub(crate) fn sends(mut self, body: Value) -> Self {
         self.body = Some(body);
+        self
+    }
+
+    pub(crate) fn asks(mut self, query: &'static str) -> Self {
+        self.query = query;
         self
     }
 

@@ -9,7 +9,8 @@ const TOO_MANY_BYTES: usize = 128 * 1024;
 
 impl Trial<'_> {
     pub(super) async fn bad_input(&mut self, valid: &Asking) {
-        let strange = Asking { path: format!("{}?zz_unknown=1", valid.path), ..valid.clone() };
+        let more = if valid.path.contains('?') { '&' } else { '?' };
+        let strange = Asking { path: format!("{}{more}zz_unknown=1", valid.path), ..valid.clone() };
         self.refused("an unknown parameter", &strange, 422, "invalid", "/zz_unknown").await;
         if let Some(body) = &self.case.body {
             self.bad_bodies(valid, body).await;
@@ -24,11 +25,12 @@ impl Trial<'_> {
             let stale = valid.clone().with("if-match", "\"never\"");
             self.refused("a stale If-Match", &stale, 412, "stale_version", "").await;
         }
+        let plain = valid.path.split('?').next().unwrap_or_default();
         for bad in &self.case.bad {
             let (what, asking) = match &bad.what {
                 Wrong::Body(body) => (body.to_string(), valid.clone().sending(body.to_string())),
                 Wrong::Query(query) => {
-                    ((*query).to_owned(), Asking { path: format!("{}?{query}", valid.path), ..valid.clone() })
+                    ((*query).to_owned(), Asking { path: format!("{plain}?{query}"), ..valid.clone() })
                 }
             };
             self.refused(&what, &asking, bad.status, bad.code, bad.pointer).await;

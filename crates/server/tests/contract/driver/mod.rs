@@ -93,6 +93,9 @@ impl Trial<'_> {
         for (name, ours, _) in &self.case.path {
             path = path.replace(&format!("{{{name}}}"), ours);
         }
+        if !self.case.query.is_empty() {
+            path = format!("{path}?{}", self.case.query);
+        }
         let mut asking = Asking {
             method: method.clone(),
             path,
@@ -111,6 +114,7 @@ impl Trial<'_> {
         match self.case.who {
             Who::Anybody => asking,
             Who::Operator => asking.with("authorization", &self.scene.operator),
+            Who::SignedIn => asking.with("authorization", &self.scene.of_role["owner"]),
             Who::Team { may, .. } => {
                 let least = ROLES.iter().rev().find(|role| may.contains(role)).copied().unwrap_or("owner");
                 asking.with("authorization", &self.scene.of_role[least])
@@ -129,7 +133,8 @@ impl Trial<'_> {
         let agrees = match self.case.who {
             Who::Anybody => schemes.contains(&""),
             Who::Operator => schemes == ["operator"],
-            Who::Team { .. } => schemes == ["session"],
+            Who::Team { .. } => schemes == ["session", "browser", "key"],
+            Who::SignedIn => schemes == ["session", "browser"],
         };
         if !agrees {
             self.complain(&format!("the case says {:?}, the document {schemes:?}", self.case.who));
@@ -209,7 +214,7 @@ impl Trial<'_> {
         }
     }
 
-    /// Nobody, a forged token, a cookie, and each role that may not.
+    /// Nobody, a forged token, a cookie that another site makes a browser send, and each role that may not.
     async fn credentials(&mut self, valid: &Asking) {
         let nobody = valid.clone().without("authorization");
         let open = matches!(self.case.who, Who::Anybody);
@@ -218,8 +223,18 @@ impl Trial<'_> {
             self.must_refuse("no credential", &answer, 401, "unauthenticated", "");
             let (_, token) = self.scene.of_role["owner"].split_once(' ').unwrap();
             let cookie = format!("__Host-bastide_session={token}");
-            let answer = self.scene.ask(&nobody.clone().with("cookie", cookie)).await;
-            self.must_refuse("a cookie", &answer, 401, "unauthenticated", "");
+            let with_cookie = nobody.clone().with("cookie", cookie);
+            if matches!(self.case.who, Who::Operator) {
+                let answer = self.scene.ask(&with_cookie).await;
+                self.must_refuse("a cookie", &answer, 401, "unauthenticated", "");
+            } else if valid.method != Method::GET {
+                let answer = self.scene.ask(&with_cookie).await;
+                self.must_refuse("a cookie from nowhere", &answer, 403, "cross_site", "");
+                let elsewhere =
+                    with_cookie.with("origin", "https://elsewhere.example").with("host", "shop.example");
+                let answer = self.scene.ask(&elsewhere).await;
+                self.must_refuse("a cookie from another site", &answer, 403, "cross_site", "");
+            }
         }
         let scheme = |name| {
             self.operation["security"].as_array().unwrap().iter().any(|one: &Value| !one[name].is_null())

@@ -97,11 +97,12 @@ impl Scene {
         self.site.send(request.body(asking.body.clone().map_or_else(Body::empty, Body::from)).unwrap()).await
     }
 
-    /// How many rows every table has and which transactions wrote them, but for the record of crossings.
+    /// How many rows every table has and which transactions wrote them, but for the record of crossings and the
+    /// counts of attempts, which are about what was refused.
     pub(crate) async fn rows(&self) -> String {
         let sql = "SELECT string_agg(c.oid::regclass || query_to_xml(format('SELECT count(*), sum(xmin::text::bigint) FROM %s', c.oid::regclass), true, true, '')::text, '' \
                        ORDER BY c.oid) \
-             FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace::regnamespace::text IN ('public', 'bastide') AND c.relname <> 'crossing'";
+             FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace::regnamespace::text IN ('public', 'bastide') AND c.relname NOT IN ('crossing', 'attempt')";
         self.site.database.query_one_text(sql).await
     }
 
