@@ -25,7 +25,7 @@ struct Key {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "BASTIDE_SESSION_KEY has {0} bytes; give it at least 32 random ones, for example from `openssl rand -base64 32`"
+    "a session key of {0} bytes is no key; give it at least 32 random ones, for example from `openssl rand -base64 32`"
 )]
 pub struct WeakKey(usize);
 
@@ -152,7 +152,7 @@ mod tests {
     fn a_short_key_is_refused_with_a_way_out() {
         assert_eq!(
             SessionKey::from_text("short").unwrap_err().to_string(),
-            "BASTIDE_SESSION_KEY has 5 bytes; give it at least 32 random ones, for example from `openssl rand -base64 32`"
+            "a session key of 5 bytes is no key; give it at least 32 random ones, for example from `openssl rand -base64 32`"
         );
     }
 }

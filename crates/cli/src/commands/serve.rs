@@ -49,12 +49,7 @@ pub(crate) async fn app(login: &Target, seal_key_file: Option<&Path>, limits: Li
     if let Some(file) = seal_key_file {
         tokio::spawn(watch(pool.clone(), file.to_owned()));
     }
-    let session_key = match std::env::var("BASTIDE_SESSION_KEY") {
-        Ok(key) if !key.is_empty() => {
-            SessionKey::from_text(&key).map_err(|error| Unusable(format!("BASTIDE_SESSION_KEY: {error}")))?
-        }
-        _ => SessionKey::random(),
-    };
+    let session_key = session_key()?;
     let ops_token = match std::env::var("BASTIDE_OPS_TOKEN") {
         Ok(token) if !token.is_empty() => {
             Some(OpsToken::from_text(&token).map_err(|error| Unusable(error.to_string()))?)
@@ -62,6 +57,24 @@ pub(crate) async fn app(login: &Target, seal_key_file: Option<&Path>, limits: Li
         _ => None,
     };
     Ok(App::new(pool, AppConfig { session_key, ops_token, limits, ..AppConfig::default() }))
+}
+
+/// From the environment, from the file it names, or for this process alone.
+fn session_key() -> anyhow::Result<SessionKey> {
+    let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let (name, text) = match (set("BASTIDE_SESSION_KEY"), set("BASTIDE_SESSION_KEY_FILE")) {
+        (Some(_), Some(_)) => {
+            let both = "BASTIDE_SESSION_KEY and BASTIDE_SESSION_KEY_FILE are both set; unset one";
+            return Err(Unusable(both.to_owned()).into());
+        }
+        (Some(key), None) => ("BASTIDE_SESSION_KEY", key),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(&file);
+            ("BASTIDE_SESSION_KEY_FILE", text.with_context(|| format!("BASTIDE_SESSION_KEY_FILE {file}"))?)
+        }
+        (None, None) => return Ok(SessionKey::random()),
+    };
+    Ok(SessionKey::from_text(&text).map_err(|error| Unusable(format!("{name}: {error}")))?)
 }
 
 fn seal_keys(file: &Path) -> anyhow::Result<SealKeys> {
