@@ -24,6 +24,7 @@ DROP FUNCTION bastide.revoke_by_token(text);
 DROP FUNCTION bastide.revoke_session(uuid, uuid, text);
 DROP FUNCTION bastide.rotate_session(text, text, integer);
 DROP FUNCTION bastide.issue_session(uuid, uuid, uuid, text, integer, text, text);
+DROP TABLE bastide.operator_act;
 DROP TABLE bastide.attempt;
 DROP TABLE bastide.refresh_token;
 DROP TABLE bastide.session;

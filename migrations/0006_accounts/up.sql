@@ -35,6 +35,16 @@ CREATE TABLE bastide.attempt (
 );
 CREATE INDEX attempt_ends_idx ON bastide.attempt (ends_at);
 
+-- What operators did to merchants. Names no id: of a merchant that was deleted no other trace is left.
+CREATE TABLE bastide.operator_act (
+    at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    login    text NOT NULL DEFAULT session_user,
+    act      text NOT NULL,                -- suspend, resume, rename, export, delete
+    slug     text NOT NULL,
+    details  jsonb NOT NULL
+);
+ALTER TABLE bastide.operator_act OWNER TO bastide_owner;
+
 ALTER TABLE bastide.session OWNER TO bastide_owner;
 ALTER TABLE bastide.refresh_token OWNER TO bastide_owner;
 ALTER TABLE bastide.attempt OWNER TO bastide_owner;

@@ -68,6 +68,9 @@ pub(crate) enum Command {
     /// The platform's own schema: versioned migrations, up and down.
     #[command(subcommand)]
     Schema(Schema),
+    /// Operators' work on merchants of the platform.
+    #[command(subcommand)]
+    Tenant(Tenant),
     /// The keys of sealed tenant contexts (`sealed_context = true` in bastide.toml).
     #[command(subcommand)]
     Context(ContextKeys),
@@ -316,6 +319,33 @@ pub(crate) enum Legacy {
     Rollback {
         #[command(flatten)]
         run: RunId,
+        #[command(flatten)]
+        yes: Yes,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Tenant {
+    /// Who there is.
+    List,
+    /// Close a merchant's storefront; its team still sees what is its own.
+    Suspend { slug: String },
+    /// Open it again.
+    Resume { slug: String },
+    /// Give a merchant another slug; the one before leads to it.
+    Rename { slug: String, new: String },
+    /// Every row of one merchant, a file of JSON lines for each table.
+    Export {
+        slug: String,
+        /// A folder that is made, and must not be there yet.
+        #[arg(short, long, value_name = "FOLDER")]
+        output: PathBuf,
+        #[command(flatten)]
+        app: AppRole,
+    },
+    /// Delete a merchant with all its rows, and prove that none is left.
+    Delete {
+        slug: String,
         #[command(flatten)]
         yes: Yes,
     },

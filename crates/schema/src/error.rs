@@ -2,6 +2,7 @@
 
 use bastide_engine::{EngineError, ServerSaid};
 use bastide_plan::isolate::CannotIsolate;
+use bastide_sql::{Ident, QualifiedName};
 use uuid::Uuid;
 
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,26 @@ pub enum SchemaError {
         "this login may not read the record of the schema: let it, with GRANT USAGE ON SCHEMA bastide and GRANT SELECT ON bastide.schema_version, bastide.schema_history, or name the owner's with --database-url"
     )]
     MayNotRead,
+    #[error("there is no merchant {slug:?}; `bastide tenant list` names them")]
+    NoTenant { slug: String },
+    #[error("the slug {slug:?} is another merchant's, or was; choose another")]
+    SlugTaken { slug: String },
+    #[error(
+        "{slug:?} cannot be a slug: a-z, 0-9 and single hyphens, 3 to 63 characters, and none of the platform's own words"
+    )]
+    NoSlug { slug: String },
+    #[error(
+        "{table} has {counted} row(s) of this merchant, and {read} could be read in its context; `bastide rls validate` says why"
+    )]
+    NotAllExported { table: QualifiedName, counted: i64, read: usize },
+    #[error("the export cannot be written: {why}")]
+    NotWritten { why: String },
+    #[error("rows of other merchants refer to rows of {slug:?} in {}; nothing was deleted. `bastide rls validate` names the keys", names(.tables))]
+    StillReferred { slug: String, tables: Vec<QualifiedName> },
+    #[error(
+        "{table}.{column} still names {slug:?}, so nothing was deleted; end the run that keeps it (`bastide rls finish`), or empty it first"
+    )]
+    SomethingLeft { slug: String, table: QualifiedName, column: Ident },
     #[error("{doing} failed: {said}")]
     Server { doing: &'static str, said: ServerSaid },
 }
@@ -81,12 +102,19 @@ impl SchemaError {
             | Self::NoVersion { .. }
             | Self::NotThere { .. }
             | Self::Newer { .. }
-            | Self::Adopted { .. } => 2,
+            | Self::Adopted { .. }
+            | Self::NoTenant { .. }
+            | Self::SlugTaken { .. }
+            | Self::NoSlug { .. }
+            | Self::NotWritten { .. } => 2,
             Self::NotTheShop { .. }
             | Self::Changed { .. }
             | Self::Failed { .. }
             | Self::UndoFailed { .. }
-            | Self::Isolate { .. } => 1,
+            | Self::Isolate { .. }
+            | Self::NotAllExported { .. }
+            | Self::StillReferred { .. }
+            | Self::SomethingLeft { .. } => 1,
             Self::HalfUndone { .. } | Self::Lost { .. } | Self::Half { .. } | Self::Blocked { .. } => 4,
         }
     }
@@ -94,6 +122,10 @@ impl SchemaError {
     pub(crate) fn server(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> Self {
         move |error| Self::Server { doing, said: ServerSaid::from(error) }
     }
+}
+
+fn names(tables: &[QualifiedName]) -> String {
+    tables.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// A line for each of the first few.

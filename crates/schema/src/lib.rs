@@ -18,6 +18,7 @@ mod ours;
 mod record;
 mod statements;
 mod status;
+pub mod tenants;
 mod up;
 
 pub use check::{Checked, check};

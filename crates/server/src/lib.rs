@@ -54,6 +54,9 @@ pub fn problems() -> String {
     code::reference()
 }
 
+/// What a slug must be.
+pub use bastide_commerce::subdomain;
+
 pub use app::{App, AppConfig, Mismatches, serve};
 pub use limits::{Limits, Quota};
 pub use operator::{OpsToken, WeakToken};

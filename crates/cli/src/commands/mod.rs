@@ -7,6 +7,7 @@ mod rls;
 mod schema;
 mod seal;
 mod serve;
+mod tenant;
 
 use crate::{
     args::{Cli, Command},
@@ -21,6 +22,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Rls(command) => rls::run(&context, command).await,
         Command::Legacy(command) => legacy::run(&context, command).await,
         Command::Schema(command) => schema::run(&context, command).await,
+        Command::Tenant(command) => tenant::run(&context, command).await,
         Command::Context(command) => seal::run(&context, command).await,
         Command::Serve(args) => serve::run(&context, &args).await,
         Command::Completions { shell } => completions::run(&context, shell),

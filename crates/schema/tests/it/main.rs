@@ -9,3 +9,4 @@ mod killed;
 mod moves;
 mod scene;
 mod small;
+mod tenants;
