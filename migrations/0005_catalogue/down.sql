@@ -1,4 +1,4 @@
--- Undoes up.sql. What the old shape cannot hold goes: of each product the variants after its first, options, old slugs, stock with its
+-- Undoes up.sql. What the old shape cannot hold goes: of each product the variants after its first, options, old slugs, pictures (their files stay), stock with its
 -- history and reservations, and the audit log. A product written since keeps what its first variant says; one that has none cannot be
 -- held at all, and stops this before anything is changed.
 
@@ -16,8 +16,23 @@ BEGIN
 END
 $do$;
 
+DROP TRIGGER products_reworded ON public.products;
+DROP FUNCTION public.product_reworded();
 DROP TRIGGER variants_changed ON public.variants;
 DROP FUNCTION public.variant_changed();
+DROP FUNCTION public.index_product(uuid, bigint);
+
+DO $do$
+DECLARE
+    made boolean := pg_catalog.obj_description('public.term_similarity(text, text)'::regprocedure, 'pg_proc') = 'pg_trgm was made for this';
+BEGIN
+    DROP FUNCTION public.term_similarity(text, text);
+    IF made THEN
+        -- Whoever uses it by now keeps it: this fails then, and says who.
+        DROP EXTENSION pg_trgm;
+    END IF;
+END
+$do$;
 
 ALTER TABLE public.products DISABLE TRIGGER products_touch;
 ALTER TABLE public.products DROP CONSTRAINT products_slug_key;
@@ -37,6 +52,9 @@ DROP TABLE public.audit_log;
 DROP TABLE public.reservations;
 DROP TABLE public.stock_adjustments;
 DROP TABLE public.inventory_levels;
+DROP TABLE public.terms;
+DROP TABLE public.product_terms;
+DROP TABLE public.product_media;
 DROP TABLE public.product_slugs;
 DROP TABLE public.variants;
 

@@ -84,6 +84,43 @@ CREATE TABLE public.reservations (
 );
 CREATE INDEX reservations_holder_idx ON public.reservations (tenant_id, holder);
 
+-- Pictures of a product, in their order. The file lies beneath its tenant under the hash of what is in it; one file may be a picture of many products.
+CREATE TABLE public.product_media (
+    tenant_id   uuid NOT NULL REFERENCES public.merchants (id),
+    id          bigint GENERATED ALWAYS AS IDENTITY,
+    product_id  bigint NOT NULL,
+    hash        text NOT NULL CHECK (hash ~ '^[0-9a-f]{64}$'),
+    extension   text NOT NULL CHECK (extension IN ('gif', 'jpg', 'png', 'webp')),
+    bytes       bigint NOT NULL,
+    width       integer NOT NULL,
+    height      integer NOT NULL,
+    alt         text NOT NULL DEFAULT '',
+    position    integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT product_media_hash_key UNIQUE (tenant_id, product_id, hash),
+    CONSTRAINT product_media_product_fkey FOREIGN KEY (tenant_id, product_id) REFERENCES public.products (merchant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX product_media_hash_idx ON public.product_media (tenant_id, hash);
+
+-- What products are found by: the words of each, as rows led by the tenant. A full-text match is not leakproof, so below a policy no index
+-- serves it; equality and order of text are, so these rows are read by index and are never anybody else's.
+CREATE TABLE public.product_terms (
+    tenant_id   uuid NOT NULL REFERENCES public.merchants (id),
+    term        text COLLATE "C" NOT NULL,
+    product_id  bigint NOT NULL,
+    weight      integer NOT NULL,                     -- a word of the name says more than one of the description
+    PRIMARY KEY (tenant_id, term, product_id),
+    CONSTRAINT product_terms_product_fkey FOREIGN KEY (tenant_id, product_id) REFERENCES public.products (merchant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX product_terms_product_idx ON public.product_terms (tenant_id, product_id);
+
+-- Each word once: what a misspelt one is compared with. Some that no product has any more stay, and find nothing.
+CREATE TABLE public.terms (
+    tenant_id  uuid NOT NULL REFERENCES public.merchants (id) ON DELETE CASCADE,
+    term       text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant_id, term)
+);
+
 -- What a team changed: who, when, what; of the values, only the names of the fields.
 CREATE TABLE public.audit_log (
     tenant_id   uuid NOT NULL REFERENCES public.merchants (id),
@@ -98,6 +135,58 @@ CREATE TABLE public.audit_log (
     request_id  text NOT NULL,
     PRIMARY KEY (tenant_id, id)
 );
+
+-- How alike two words are, by the extension pg_trgm, wherever it is. Its comment says whether this migration made the extension.
+DO $do$
+DECLARE
+    made boolean := NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_trgm');
+    home name;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = 'pg_trgm') THEN
+        RAISE EXCEPTION 'search needs the extension pg_trgm, which this server does not have'
+            USING ERRCODE = '0A000', HINT = 'Install PostgreSQL''s contrib package (Debian: postgresql-contrib), then apply this version again.';
+    END IF;
+    IF made THEN
+        CREATE EXTENSION pg_trgm WITH SCHEMA public;
+    END IF;
+    SELECT n.nspname INTO home FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm';
+    EXECUTE format('CREATE FUNCTION public.term_similarity(one text, other text) RETURNS real LANGUAGE sql IMMUTABLE PARALLEL SAFE '
+        'RETURN %I.similarity(one, other)', home);
+    COMMENT ON FUNCTION public.term_similarity(text, text) IS 'pg_trgm was there before';
+    IF made THEN
+        COMMENT ON FUNCTION public.term_similarity(text, text) IS 'pg_trgm was made for this';
+    END IF;
+END
+$do$;
+
+CREATE FUNCTION public.index_product(tenant uuid, product bigint) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+    indexed public.products;
+BEGIN
+    SELECT * INTO indexed FROM public.products p WHERE p.merchant_id = tenant AND p.id = product;
+    DELETE FROM public.product_terms t WHERE t.tenant_id = tenant AND t.product_id = product;
+    IF indexed.id IS NULL THEN
+        RETURN;
+    END IF;
+    INSERT INTO public.product_terms (tenant_id, term, product_id, weight)
+        SELECT tenant, w.term, product, max(w.weight) FROM (
+            SELECT l.lexeme, 8 FROM unnest(to_tsvector('pg_catalog.simple', indexed.name)) l
+            UNION ALL
+            SELECT l.lexeme, 4 FROM public.variants v, unnest(to_tsvector('pg_catalog.simple', v.sku || ' ' || v.title)) l
+                WHERE v.tenant_id = tenant AND v.product_id = product
+            UNION ALL
+            SELECT lower(v.sku), 8 FROM public.variants v WHERE v.tenant_id = tenant AND v.product_id = product
+            UNION ALL
+            SELECT l.lexeme, 1 FROM unnest(to_tsvector('pg_catalog.simple', indexed.description)) l
+        ) AS w (term, weight) WHERE length(w.term) <= 100 GROUP BY w.term;
+    -- In one order for everybody, so that two writers do not wait for each other.
+    INSERT INTO public.terms (tenant_id, term)
+        SELECT t.tenant_id, t.term FROM public.product_terms t WHERE t.tenant_id = tenant AND t.product_id = product ORDER BY t.term
+        ON CONFLICT DO NOTHING;
+END
+$body$;
 
 DO $do$
 DECLARE
@@ -138,6 +227,7 @@ BEGIN
     GET DIAGNOSTICS made = ROW_COUNT;
     INSERT INTO public.inventory_levels (tenant_id, variant_id, tracked) SELECT v.tenant_id, v.id, false FROM public.variants v;
     UPDATE public.products SET from_cents = price_cents, from_currency = currency;
+    PERFORM public.index_product(p.merchant_id, p.id) FROM public.products p;
 
     ALTER TABLE public.products ENABLE TRIGGER products_touch;
     RAISE NOTICE 'catalogue: % products have a variant of their own now, % of their slugs were another''s of the same merchant, too, and got a number',
@@ -165,8 +255,22 @@ BEGIN
         ORDER BY v.price_cents, v.id LIMIT 1;
     UPDATE public.products p SET version = p.version + 1, from_cents = lowest.price_cents, from_currency = lowest.currency
         WHERE p.merchant_id = variant.tenant_id AND p.id = variant.product_id;
+    IF TG_OP <> 'UPDATE' OR (OLD.sku, OLD.title) IS DISTINCT FROM (NEW.sku, NEW.title) THEN
+        PERFORM public.index_product(variant.tenant_id, variant.product_id);
+    END IF;
     RETURN NULL;
 END
 $body$;
 CREATE TRIGGER variants_changed AFTER INSERT OR UPDATE OR DELETE ON public.variants
     FOR EACH ROW EXECUTE FUNCTION public.variant_changed();
+
+CREATE FUNCTION public.product_reworded() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $body$
+BEGIN
+    PERFORM public.index_product(NEW.merchant_id, NEW.id);
+    RETURN NULL;
+END
+$body$;
+CREATE TRIGGER products_reworded AFTER INSERT OR UPDATE OF name, description ON public.products
+    FOR EACH ROW EXECUTE FUNCTION public.product_reworded();

@@ -115,6 +115,21 @@ pub struct CategoryChange {
     pub position: Option<i32>,
 }
 
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PictureChange {
+    #[schema(max_length = 500)]
+    pub alt: Option<String>,
+    #[schema(minimum = 0, maximum = 10_000)]
+    pub position: Option<i32>,
+}
+
+impl Example for PictureChange {
+    fn example() -> Value {
+        json!({ "alt": "The net in the water", "position": 0 })
+    }
+}
+
 /// More or less of it.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -26,6 +26,7 @@ use crate::{
     finish,
     limits::{self, Limiter, Limits},
     lookout::Lookout,
+    media::MediaStore,
     operator::OpsToken,
     password::Passwords,
     routes,
@@ -80,6 +81,8 @@ pub struct AppConfig {
     pub limits: Limits,
     /// Refused crossings that are recorded in a minute at most; the rest is counted.
     pub crossings_per_minute: u32,
+    /// Where pictures of products are kept; without it they are neither taken nor shown.
+    pub media: Option<Arc<dyn MediaStore>>,
     /// How long open requests may go on after shutdown was asked for.
     pub grace: Duration,
 }
@@ -101,6 +104,7 @@ impl Default for AppConfig {
             watch_interval: Duration::from_secs(60),
             limits: Limits::default(),
             crossings_per_minute: 240,
+            media: None,
             grace: Duration::from_secs(10),
         }
     }

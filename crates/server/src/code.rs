@@ -51,12 +51,14 @@ codes! {
     TooLarge "too_large" 413 "Too large" "The request body is too large.";
     UnsupportedMediaType "unsupported_media_type" 415 "Unsupported media type" "Send JSON: Content-Type: application/json.";
     Invalid "invalid" 422 "Invalid" "Some of what was sent cannot be used; `errors` names each field.";
+    ImageInvalid "image_invalid" 422 "Not a picture" "The file is not one whole GIF, JPEG, PNG or WebP picture of at most 50 million pixels, or it holds something else besides.";
     IdempotencyKeyReused "idempotency_key_reused" 422 "Idempotency key reused" "This Idempotency-Key was used for another request; take a new one.";
     IfMatchRequired "if_match_required" 428 "If-Match required" "Send If-Match with the ETag you read, or `*` to write over whatever is there.";
     RateLimited "rate_limited" 429 "Too many requests" "Too many requests; wait as long as Retry-After says.";
     Internal "internal" 500 "Internal error" "Something went wrong on our side.";
     Busy "busy" 503 "Busy" "Too much at once; try again in a moment.";
     DatabaseUnavailable "database_unavailable" 503 "Database unavailable" "The database is away; try again in a moment.";
+    NoMediaStore "no_media_store" 503 "No place for pictures" "This server has no place for pictures; its operators set BASTIDE_MEDIA_DIR.";
     NotIsolated "not_isolated" 503 "Not served for safety" "Nothing is served at the moment, for safety; operators know.";
     TenantContextRefused "tenant_context_refused" 503 "No merchant can be reached" "No merchant can be reached at the moment; try again soon.";
     Timeout "timeout" 503 "Took too long" "That took too long; try again in a moment.";

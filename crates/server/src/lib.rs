@@ -24,6 +24,7 @@ mod finish;
 mod idempotency;
 mod limits;
 mod lookout;
+pub mod media;
 mod merchant;
 mod operator;
 mod page;

@@ -116,7 +116,12 @@ impl<T> Listing<T> {
         position: impl Fn(&T) -> P,
     ) -> Result<Self, Problem> {
         let next_cursor = next_cursor(app, list, tenant, &page, position)?;
-        Ok(Self { data: page.rows, page: PageInfo { next_cursor, has_more: page.has_more } })
+        Ok(Self::ending(page, next_cursor))
+    }
+
+    /// With a cursor that was made before.
+    pub(crate) fn ending(page: Page<T>, next_cursor: Option<String>) -> Self {
+        Self { data: page.rows, page: PageInfo { next_cursor, has_more: page.has_more } }
     }
 }
 

@@ -338,3 +338,38 @@ async fn roles_and_merchants_are_kept_apart() {
     assert_eq!(ben.send(Method::PUT, &level, &[("if-match", "*")], &count).await.problem(404), "not_found");
     assert_eq!(site.database.query_one_text("SELECT count(*) FROM public.audit_log").await, "0");
 }
+
+#[tokio::test]
+async fn visitors_search_narrow_and_page() {
+    let site = Site::open().await;
+    let shop = "/api/v1/storefront/lagoon";
+    let names = |answer: &Answer| -> Vec<String> {
+        answer.json()["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| p["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let found = site.get(&format!("{shop}/products?q=lagon%20net%2012"), &[]).await;
+    assert_eq!(names(&found), ["Lagoon net 12"]);
+    let cheap = site.get(&format!("{shop}/products?sort=price&max_price=1003"), &[]).await;
+    assert_eq!(names(&cheap), ["Lagoon net 1", "Lagoon net 2", "Lagoon net 3"]);
+    let first = site.get(&format!("{shop}/products?sort=-price&limit=2"), &[]).await;
+    assert_eq!(names(&first), ["Lagoon net 49", "Lagoon net 48"]);
+    let cursor = first.json()["page"]["next_cursor"].as_str().unwrap().to_owned();
+    let second = site.get(&format!("{shop}/products?sort=-price&limit=2&cursor={cursor}"), &[]).await;
+    assert_eq!(names(&second), ["Lagoon net 47", "Lagoon net 46"]);
+    for other in [
+        format!("{shop}/products?sort=price&limit=2&cursor={cursor}"),
+        format!("{shop}/products?sort=-price&limit=2&q=net&cursor={cursor}"),
+        format!("/api/v1/storefront/harbour/products?sort=-price&limit=2&cursor={cursor}"),
+    ] {
+        assert_eq!(site.get(&other, &[]).await.problem(400), "invalid_cursor", "{other}");
+    }
+    let facets = site.get(&format!("{shop}/facets?q=lagoon"), &[]).await.json();
+    assert_eq!((&facets["count"], &facets["lowest"]), (&json!(45), &json!(1001)));
+    let suggested = site.get(&format!("{shop}/search/suggestions?q=fine%20lag"), &[]).await.json();
+    assert_eq!(suggested["data"], json!(["lagoon"]));
+    assert_eq!(site.get(&format!("{shop}/search/suggestions"), &[]).await.json()["data"], json!([]));
+}

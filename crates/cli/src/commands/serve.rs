@@ -3,12 +3,16 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::Context as _;
 use bastide_connect::Target;
-use bastide_server::{App, AppConfig, Limits, OpsToken, SessionKey};
+use bastide_server::{
+    App, AppConfig, Limits, OpsToken, SessionKey,
+    media::{DiskStore, MediaStore},
+};
 use bastide_tenancy::{PoolConfig, SealKeys, TenantPool};
 use tokio::{
     net::TcpListener,
@@ -56,7 +60,21 @@ pub(crate) async fn app(login: &Target, seal_key_file: Option<&Path>, limits: Li
         }
         _ => None,
     };
-    Ok(App::new(pool, AppConfig { session_key, ops_token, limits, ..AppConfig::default() }))
+    let media = match std::env::var_os("BASTIDE_MEDIA_DIR") {
+        Some(folder) if !folder.is_empty() => {
+            let folder = PathBuf::from(folder);
+            let store = DiskStore::open(&folder).with_context(|| {
+                format!(
+                    "BASTIDE_MEDIA_DIR {} cannot be used; name a folder that can be written",
+                    folder.display()
+                )
+            })?;
+            let store: Arc<dyn MediaStore> = Arc::new(store);
+            Some(store)
+        }
+        _ => None,
+    };
+    Ok(App::new(pool, AppConfig { session_key, ops_token, limits, media, ..AppConfig::default() }))
 }
 
 /// From the environment, from the file it names, or for this process alone.

@@ -57,6 +57,9 @@ pub async fn list(
 pub(super) const GET: Query = Query::new(
     "SELECT p.id, p.name, p.slug, p.status, p.category_id, p.from_cents, p.from_currency, p.created_at, p.updated_at, \
             p.description, p.options, p.version, \
+            (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', m.id, 'file', m.hash || '.' || m.extension, \
+                'width', m.width, 'height', m.height, 'alt', m.alt, 'position', m.position) ORDER BY m.position, m.id), '[]') \
+             FROM public.product_media m WHERE m.product_id = p.id) AS media, \
             (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', v.id, 'sku', v.sku, 'title', v.title, \
                 'price', pg_catalog.jsonb_build_object('amount', v.price_cents, 'currency', v.currency), \
                 'position', v.position, 'options', v.options, 'status', v.status) ORDER BY v.position, v.id), '[]') \

@@ -10,10 +10,12 @@ pub mod crossings;
 pub mod idempotency;
 pub mod inventory;
 pub mod invitations;
+pub mod media;
 pub mod merchants;
 pub mod migration;
 pub mod orders;
 pub mod products;
+pub mod search;
 pub mod sessions;
 pub mod storefronts;
 pub mod team;
@@ -72,11 +74,25 @@ pub fn all() -> Vec<(&'static str, Query)> {
         ("invitations", invitations::OPEN),
         ("merchant, make its storefront", tenants::MAKE_STOREFRONT),
         ("merchant, rename", tenants::RENAME),
+        ("media, add", media::ADD),
+        ("media, by hash", media::BY_HASH),
+        ("media, touch", media::TOUCH),
+        ("media, update", media::UPDATE),
+        ("media, remove", media::REMOVE),
+        ("media, is shown", media::IS_SHOWN),
+        ("media, referenced", media::REFERENCED),
         ("orders, first page", orders::FIRST_PAGE),
         ("orders, next page", orders::NEXT_PAGE),
         ("products, first page", products::FIRST_PAGE),
         ("products, next page", products::NEXT_PAGE),
         ("products, by slug", products::BY_SLUG),
+        ("search, by relevance", search::BY_RELEVANCE),
+        ("search, by age", search::BY_AGE),
+        ("search, by price", search::BY_PRICE),
+        ("search, by price, down", search::BY_PRICE_DOWN),
+        ("search, by name", search::BY_NAME),
+        ("search, facets", search::FACETS),
+        ("search, suggest", search::SUGGEST),
         ("storefront", storefronts::OF_TENANT),
         ("variants, get", variants::GET),
         ("variants, insert", variants::INSERT),

@@ -41,6 +41,9 @@ pub async fn on_sale(
 /// A variant can be bought when it is not counted, or when there are more of it than carts hold.
 pub(super) const BY_SLUG: Query = Query::new(
     "SELECT p.id, p.name, p.slug, p.description, p.category_id, p.options, \
+            (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', m.id, 'file', m.hash || '.' || m.extension, \
+                'width', m.width, 'height', m.height, 'alt', m.alt, 'position', m.position) ORDER BY m.position, m.id), '[]') \
+             FROM public.product_media m WHERE m.product_id = p.id) AS media, \
             (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', v.id, 'sku', v.sku, 'title', v.title, \
                 'price', pg_catalog.jsonb_build_object('amount', v.price_cents, 'currency', v.currency), 'options', v.options, \
                 'available', coalesce(NOT l.tracked OR l.on_hand > (SELECT coalesce(pg_catalog.sum(r.quantity), 0) \

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::{Columns, ProductPosition, Variant};
+use super::{Columns, Picture, ProductPosition, Variant};
 use crate::{Error, Example, Money};
 
 /// One line of the list.
@@ -34,6 +34,8 @@ pub struct ProductDetail {
     pub options: Vec<ProductOption>,
     /// In their order.
     pub variants: Vec<Variant>,
+    /// Its pictures, in their order.
+    pub media: Vec<Picture>,
     #[serde(skip)]
     pub version: i64,
 }
@@ -105,6 +107,7 @@ impl Example for ProductDetail {
         example["description"] = json!("Knotted by hand.");
         example["options"] = json!([{ "name": "Size", "values": ["S", "M"] }]);
         example["variants"] = json!([Variant::example()]);
+        example["media"] = json!([Picture::example()]);
         example
     }
 }
@@ -142,6 +145,7 @@ impl TryFrom<&Row> for ProductDetail {
             description: columns.get("description")?,
             options: columns.json("options")?,
             variants: columns.json("variants")?,
+            media: columns.json("media")?,
             version: columns.get("version")?,
         })
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-use super::{Columns, ProductOption};
+use super::{Columns, Picture, ProductOption};
 use crate::{Error, Example, Money};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -19,6 +19,8 @@ pub struct ShopProduct {
     pub options: Vec<ProductOption>,
     /// Those on sale, in their order.
     pub variants: Vec<ShopVariant>,
+    /// Its pictures, in their order.
+    pub media: Vec<Picture>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -49,7 +51,8 @@ impl Example for ShopProduct {
                 "price": { "amount": 1049, "currency": "EUR" },
                 "options": { "Size": "S" },
                 "available": true
-            }]
+            }],
+            "media": [Picture::example()]
         })
     }
 }
@@ -67,6 +70,7 @@ impl TryFrom<&Row> for ShopProduct {
             category_id: columns.get("category_id")?,
             options: columns.json("options")?,
             variants: columns.json("variants")?,
+            media: columns.json("media")?,
         })
     }
 }

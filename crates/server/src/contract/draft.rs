@@ -90,6 +90,12 @@ impl Draft {
         }));
     }
 
+    /// A file of one of these media types, as it is.
+    pub(crate) fn takes_file(&mut self, media_types: &[&str]) {
+        let each = media_types.iter().map(|name| ((*name).to_owned(), json!({})));
+        self.body = Some(json!({ "required": true, "content": Value::Object(each.collect()) }));
+    }
+
     pub(crate) fn answers<T: ToSchema + Example>(&mut self, status: StatusCode, description: &str) {
         let schema = self.schema::<T>();
         self.answers_with(status, description, "application/json", &schema, &T::example());

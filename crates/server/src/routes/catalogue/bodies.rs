@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use bastide_commerce::{
     Money, Slug,
     drafts::{
-        Adjustment, CategoryChange, CategoryDraft, Count, ProductChange, ProductDraft, VariantChange,
-        VariantDraft,
+        Adjustment, CategoryChange, CategoryDraft, Count, PictureChange, ProductChange, ProductDraft,
+        VariantChange, VariantDraft,
     },
     misfits,
     rows::ProductOption,
@@ -88,6 +88,15 @@ impl Validate for CategoryChange {
     fn validate(&self, faults: &mut Faults) {
         if let Some(text) = &self.name {
             name(faults, text, 120);
+        }
+        position(faults, self.position);
+    }
+}
+
+impl Validate for PictureChange {
+    fn validate(&self, faults: &mut Faults) {
+        if let Some(text) = &self.alt {
+            faults.text("/alt", text, 0..=500);
         }
         position(faults, self.position);
     }

@@ -9,7 +9,7 @@ use axum::{
 use bastide_commerce::{
     Example, Slug,
     queries::{catalogue, categories, products},
-    rows::{CategoryNode, Product, ShopProduct},
+    rows::{CategoryNode, ShopProduct},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,23 +19,15 @@ use crate::{
     app::App,
     contract::{Routes, get},
     merchant::Shop,
-    page::{Listing, PageRequest},
     path::At,
     problem::Problem,
 };
 
-pub(crate) const LIST: &str = "products";
 /// Slugs of before may be longer than those one can give today; beyond this there is nothing to look up.
 const LONGEST_SLUG: usize = 500;
 
 pub(super) fn routes() -> Routes {
     Routes::of("storefront", "What visitors of a shop see.")
-        .with(get(
-            "/api/v1/storefront/{merchant}/products",
-            "list_products_on_sale",
-            "Products on sale, newest first",
-            list,
-        ))
         .with(
             get(
                 "/api/v1/storefront/{merchant}/products/{slug}",
@@ -72,16 +64,6 @@ impl Example for CategoryTree {
     fn example() -> Value {
         json!({ "data": [CategoryNode::example()] })
     }
-}
-
-async fn list(
-    State(app): State<App>,
-    shop: Shop,
-    request: PageRequest,
-) -> Result<Json<Listing<Product>>, Problem> {
-    let after = request.after(&app, LIST, &shop.tenant)?;
-    let page = products::on_sale(app.pool(), &shop.tenant, after, request.limit).await?;
-    Ok(Json(Listing::new(&app, LIST, &shop.tenant, page, Product::position)?))
 }
 
 async fn product(State(app): State<App>, shop: Shop, At(at): At<SlugPath>) -> Result<Response, Problem> {

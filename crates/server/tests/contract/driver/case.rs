@@ -17,6 +17,8 @@ pub(crate) struct Case {
     pub(crate) body: Option<Value>,
     /// Of an operation that cannot be asked without one.
     pub(crate) query: &'static str,
+    /// What is sent as it is, and its media type: bytes that happen to be text.
+    pub(crate) file: Option<(&'static str, &'static str)>,
     /// Made afresh before each request that must succeed.
     pub(crate) prepare: &'static str,
     pub(crate) bad: Vec<Bad>,
@@ -53,7 +55,16 @@ pub(crate) enum Wrong {
 
 impl Case {
     pub(crate) fn of(operation: &'static str, who: Who) -> Self {
-        Self { operation, who, path: Vec::new(), body: None, query: "", prepare: "", bad: Vec::new() }
+        Self {
+            operation,
+            who,
+            path: Vec::new(),
+            body: None,
+            query: "",
+            file: None,
+            prepare: "",
+            bad: Vec::new(),
+        }
     }
 
     pub(crate) fn at(mut self, name: &'static str, ours: impl ToString, theirs: impl ToString) -> Self {
@@ -68,6 +79,11 @@ impl Case {
 
     pub(crate) fn asks(mut self, query: &'static str) -> Self {
         self.query = query;
+        self
+    }
+
+    pub(crate) fn sends_file(mut self, media_type: &'static str, bytes: &'static str) -> Self {
+        self.file = Some((media_type, bytes));
         self
     }
 

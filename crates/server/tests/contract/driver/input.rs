@@ -15,6 +15,14 @@ impl Trial<'_> {
         if let Some(body) = &self.case.body {
             self.bad_bodies(valid, body).await;
         }
+        if self.case.file.is_some() {
+            let other = valid.clone().with("content-type", "text/html");
+            self.refused("a file of another type", &other, 415, "unsupported_media_type", "").await;
+            let none = valid.clone().without("content-type");
+            self.refused("a file of no type", &none, 415, "unsupported_media_type", "").await;
+            let empty = valid.clone().sending("");
+            self.refused("an empty file", &empty, 422, "image_invalid", "").await;
+        }
         if self.takes("Idempotency-Key") {
             let none = valid.clone().without("idempotency-key");
             self.refused("no idempotency key", &none, 400, "idempotency_key_required", "").await;

@@ -105,6 +105,9 @@ impl Trial<'_> {
         if asking.body.is_some() {
             asking = asking.with("content-type", "application/json");
         }
+        if let Some((media_type, bytes)) = self.case.file {
+            asking = asking.sending(bytes).with("content-type", media_type);
+        }
         if self.takes("Idempotency-Key") {
             asking = asking.with("idempotency-key", "control");
         }

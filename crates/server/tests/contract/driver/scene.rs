@@ -1,14 +1,18 @@
 //! Two shops, somebody of each role, and operators: who asks in the driver's tests.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
     body::Body,
     http::{Method, Request},
 };
-use bastide_server::{App, AppConfig, Limits, OpsToken, SessionKey};
+use bastide_server::{
+    App, AppConfig, Limits, OpsToken, SessionKey,
+    media::{DiskStore, MediaStore},
+};
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::super::site::{ADA, Answer, BEN, PASSWORD, Site, VIEWER};
 
@@ -25,6 +29,8 @@ pub(crate) struct Scene {
     /// An owner of both, signed in for harbour alone.
     pub(crate) of_harbour: String,
     pub(crate) operator: String,
+    /// Of pictures; it goes with the scene.
+    _media: TempDir,
 }
 
 /// One request, before it is sent.
@@ -56,7 +62,10 @@ impl Asking {
 
 impl Scene {
     pub(crate) async fn open(router: impl FnOnce(&App) -> Router) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let media: Arc<dyn MediaStore> = Arc::new(DiskStore::open(folder.path()).unwrap());
         let config = AppConfig {
+            media: Some(media),
             session_key: SessionKey::from_text(&"k".repeat(40)).unwrap(),
             ops_token: Some(OpsToken::from_text(OPERATOR).unwrap()),
             crossings_per_minute: 1_000_000,
@@ -85,6 +94,7 @@ impl Scene {
             stranger: site.bearer(BEN).await,
             of_harbour: format!("Bearer {of_harbour}"),
             operator: format!("Bearer {OPERATOR}"),
+            _media: folder,
             site,
         }
     }

@@ -1,5 +1,6 @@
 //! `src/routes/catalogue`
 
+use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 
 use crate::{
@@ -63,7 +64,7 @@ fn product() -> Value {
 pub(crate) async fn cases(scene: &Scene) -> Vec<Case> {
     let ids = ids(&scene.site).await;
     scene.site.database.execute(DOOMED).await;
-    [shop(), products(&ids), variants(&ids), categories(&ids), stock(&ids)].concat()
+    [shop(), products(&ids), variants(&ids), categories(&ids), stock(&ids), media(scene, &ids).await].concat()
 }
 
 fn shop() -> Vec<Case> {
@@ -71,7 +72,19 @@ fn shop() -> Vec<Case> {
         Case::of("list_products_on_sale", Who::Anybody)
             .refuses_query("limit=ten", 422, "invalid", "/limit")
             .refuses_query("limit=1&limit=2", 400, "bad_request", "")
+            .refuses_query("sort=best", 422, "invalid", "/sort")
+            .refuses_query("option=Size", 422, "invalid", "/option")
+            .refuses_query("available=perhaps", 422, "invalid", "/available")
+            .refuses_query("min_price=1.5", 422, "invalid", "/min_price")
+            .refuses_query("q=%00", 422, "invalid", "/q")
             .refuses_query("cursor=%00", 400, "invalid_cursor", ""),
+        Case::of("list_product_facets", Who::Anybody).refuses_query(
+            "category=x",
+            422,
+            "invalid",
+            "/category",
+        ),
+        Case::of("search_suggestions", Who::Anybody).refuses_query("q=%07", 422, "invalid", "/q"),
         Case::of("get_product_on_sale", Who::Anybody).at("slug", "net-1", "rope-1"),
         Case::of("list_category_tree", Who::Anybody),
     ]
@@ -170,5 +183,44 @@ fn stock(ids: &Ids) -> Vec<Case> {
             .sends(json!({ "delta": -1, "reason": "lost" }))
             .refuses_body(json!({ "delta": -1000, "reason": "lost" }), 422, "invalid", "/delta"),
         at(Case::of("list_stock_adjustments", READS)).refuses_query("limit=ten", 422, "invalid", "/limit"),
+    ]
+}
+
+/// One pixel, and each byte of it a character.
+const GIF: &str = "GIF89a\x01\0\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02L\x01\0;";
+
+/// Pictures that are taken away are there again.
+const PICTURES: &str = "INSERT INTO public.product_media (tenant_id, id, product_id, hash, extension, bytes, width, height) OVERRIDING SYSTEM VALUE \
+    SELECT m.id, 900001 + n, (SELECT min(p.id) FROM public.products p WHERE p.merchant_id = m.id), repeat(n::text, 64), 'gif', 1, 1, 1 \
+    FROM (VALUES ('lagoon', 0), ('harbour', 1)) AS v (slug, n) JOIN public.merchants m USING (slug) ON CONFLICT DO NOTHING";
+
+async fn media(scene: &Scene, ids: &Ids) -> Vec<Case> {
+    scene.site.database.execute(PICTURES).await;
+    // A file of each of the two.
+    let put = async |slug: &str, product: i64, who: &str, bytes: &str| {
+        let request = Request::post(format!("/api/v1/admin/{slug}/products/{product}/media"))
+            .header("content-type", "image/gif")
+            .header("authorization", who);
+        let answer = scene.site.send(request.body(Body::from(bytes.to_owned())).unwrap()).await;
+        answer.json()["file"].as_str().unwrap().to_owned()
+    };
+    let files = (
+        put("lagoon", ids.product.0, &scene.of_role["owner"], GIF).await,
+        put("harbour", ids.product.1, &scene.stranger, &GIF.replace('L', "M")).await,
+    );
+    let at = |case: Case| case.at("product", ids.product.0, ids.product.1).at("id", 900_001, 900_002);
+    vec![
+        Case::of("add_picture", WRITES)
+            .at("product", ids.product.0, ids.product.1)
+            .sends_file("image/gif", GIF)
+            .refuses_body(json!({ "svg": "<svg onload=alert(1)>" }), 422, "image_invalid", ""),
+        at(Case::of("update_picture", WRITES)).sends(json!({ "alt": "A net" })).refuses_body(
+            json!({ "position": -1 }),
+            422,
+            "invalid",
+            "/position",
+        ),
+        Case { prepare: PICTURES, ..at(Case::of("remove_picture", WRITES)) },
+        Case::of("get_picture", Who::Anybody).at("file", files.0, files.1),
     ]
 }
