@@ -46,8 +46,9 @@ impl MediaStore for DiskStore {
         let meanwhile = folder.join(format!("{}.part", Uuid::now_v7()));
         let kept = write(&meanwhile, bytes).and_then(|()| fs::rename(&meanwhile, &place));
         if let Err(error) = kept {
-            // What is left of it is no file of ours; the first error is the one to tell.
-            fs::remove_file(&meanwhile).or_else(|_| Ok::<(), io::Error>(()))?;
+            if fs::remove_file(&meanwhile).is_err() {
+                tracing::warn!(file = %meanwhile.display(), "what is left of an upload could not be removed");
+            }
             return Err(error);
         }
         File::open(folder)?.sync_all()
