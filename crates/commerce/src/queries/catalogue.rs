@@ -83,6 +83,7 @@ pub async fn get_in(tx: &mut TenantTx, id: i64) -> Result<Option<ProductDetail>,
 pub(super) const FREE_SLUG: Query = Query::new(
     "SELECT CASE n WHEN 1 THEN $1 ELSE $1 || '-' || n END AS slug FROM pg_catalog.generate_series(1, 1000) AS n \
      WHERE NOT EXISTS (SELECT FROM public.products p WHERE p.slug = CASE n WHEN 1 THEN $1 ELSE $1 || '-' || n END) \
+       AND NOT EXISTS (SELECT FROM public.product_slugs s WHERE s.slug = CASE n WHEN 1 THEN $1 ELSE $1 || '-' || n END) \
      ORDER BY n LIMIT 1",
     &[Kind::Text],
 );
@@ -94,7 +95,7 @@ pub(super) const INSERT: Query = Query::new(
     &[Kind::Text, Kind::Text, Kind::Text, Kind::Text, Kind::Int8, Kind::Jsonb],
 );
 
-/// With its variants and their stock. A slug that was not chosen is the first free one the name suggests.
+/// With its variants and their stock. A slug that was not chosen is the first that the name suggests and no product has or had.
 ///
 /// # Errors
 /// When the database gives no answer, or refuses a row: see [`SLUG_KEY`], [`CATEGORY_KEY`] and [`variants::SKU_KEY`].
