@@ -1,5 +1,21 @@
 -- Undoes up.sql. Everybody is signed out. Invitations, API keys and slugs that merchants had are gone.
 
+DO $do$
+DECLARE
+    added text;
+BEGIN
+    -- One that somebody has come to use stays.
+    FOR added IN SELECT a.code FROM bastide.currency_added a LOOP
+        BEGIN
+            DELETE FROM public.currencies c WHERE c.code = added;
+        EXCEPTION WHEN foreign_key_violation THEN
+            NULL;
+        END;
+    END LOOP;
+END
+$do$;
+DROP TABLE bastide.currency_added;
+
 DROP FUNCTION bastide.api_key(text);
 DROP TABLE public.api_keys;
 DROP FUNCTION bastide.merchant_of_invitation(text);
