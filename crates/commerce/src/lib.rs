@@ -7,6 +7,7 @@
 //! added `tenant_id` there), and the policy compares it with an index condition of its own. Should shops one day live on several
 //! clusters, the door knows the tenant of every statement before it is sent and can route by it.
 
+mod country;
 pub mod drafts;
 mod example;
 mod money;
@@ -20,6 +21,7 @@ mod slug;
 pub mod subdomain;
 mod version;
 
+pub use country::is_country;
 pub use example::Example;
 pub use money::Money;
 pub use options::misfits;
