@@ -7,16 +7,21 @@
 //! added `tenant_id` there), and the policy compares it with an index condition of its own. Should shops one day live on several
 //! clusters, the door knows the tenant of every statement before it is sent and can route by it.
 
+mod country;
 pub mod drafts;
 mod example;
 mod money;
 mod options;
+pub mod order_state;
+pub mod payment;
+pub mod pricing;
 pub mod queries;
 pub mod rows;
 mod slug;
 pub mod subdomain;
 mod version;
 
+pub use country::is_country;
 pub use example::Example;
 pub use money::Money;
 pub use options::misfits;

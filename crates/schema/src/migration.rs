@@ -43,6 +43,7 @@ const EMBEDDED: &[Files] = &[
     files!("0004_contract", isolate),
     files!("0005_catalogue", isolate),
     files!("0006_accounts", isolate),
+    files!("0007_orders", isolate),
 ];
 
 /// On a line of its own before the first statement of `up.sql`.

@@ -47,6 +47,11 @@ codes! {
     CategoryNotEmpty "category_not_empty" 409 "Not empty" "The category holds products or categories; move them, or send contents=move_up.";
     LimitReached "limit_reached" 409 "Limit reached" "There are as many of these as there may be; delete some first.";
     LastOwner "last_owner" 409 "Last owner" "A merchant keeps an owner: make somebody else one first.";
+    CartEmpty "cart_empty" 409 "Empty cart" "There is nothing in the cart.";
+    CartOrdered "cart_ordered" 409 "Ordered already" "The cart was ordered, and stays as it is; begin another.";
+    OffSale "off_sale" 409 "Not on sale any more" "Something in the cart is not on sale any more; `errors` names each variant: remove it.";
+    OutOfStock "out_of_stock" 409 "Out of stock" "There is not as much as the cart holds; `errors` names each variant and what is left.";
+    PriceChanged "price_changed" 409 "Price changed" "The cart costs something else by now; read it again, and send the total that it has.";
     StaleVersion "stale_version" 412 "Stale version" "It was changed since you read it; read it again, or send If-Match with the ETag of this answer.";
     TooLarge "too_large" 413 "Too large" "The request body is too large.";
     UnsupportedMediaType "unsupported_media_type" 415 "Unsupported media type" "Send JSON: Content-Type: application/json.";

@@ -3,9 +3,11 @@
 pub mod api_keys;
 pub mod attempts;
 pub mod audit;
+pub mod carts;
 pub mod catalogue;
 pub mod categories;
 pub mod changes;
+pub mod checkout;
 pub mod crossings;
 pub mod idempotency;
 pub mod inventory;
@@ -32,6 +34,12 @@ use crate::Error;
 pub fn all() -> Vec<(&'static str, Query)> {
     vec![
         ("audit, record", audit::RECORD),
+        ("carts, make", carts::MAKE),
+        ("carts, get", carts::GET),
+        ("carts, lock", carts::LOCK),
+        ("carts, set a line", carts::SET_LINE),
+        ("carts, remove a line", carts::REMOVE_LINE),
+        ("carts, order", carts::ORDER),
         ("catalogue, list", catalogue::LIST),
         ("catalogue, get", catalogue::GET),
         ("catalogue, free slug", catalogue::FREE_SLUG),
@@ -54,6 +62,7 @@ pub fn all() -> Vec<(&'static str, Query)> {
         ("API key, revoke", api_keys::REVOKE),
         ("API keys", api_keys::ALL),
         ("changes", changes::PAGE),
+        ("checkout, place", checkout::PLACE),
         ("idempotency, lock", idempotency::LOCK),
         ("idempotency, find", idempotency::FIND),
         ("idempotency, store", idempotency::STORE),

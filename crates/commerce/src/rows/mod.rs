@@ -2,6 +2,7 @@
 
 mod answer;
 mod api_key;
+mod cart;
 mod catalogue;
 mod category;
 mod change;
@@ -11,6 +12,7 @@ mod media;
 mod merchant;
 mod migration;
 mod order;
+mod placed_order;
 mod product;
 mod search;
 mod session;
@@ -22,6 +24,7 @@ mod variant;
 
 pub use answer::StoredAnswer;
 pub use api_key::{ApiKey, KeyAccess};
+pub use cart::{Cart, CartLine};
 pub use catalogue::{ProductDetail, ProductOption, ProductStatus, ProductSummary};
 pub use category::{Category, CategoryNode};
 pub use change::{Change, ChangePosition};
@@ -31,6 +34,7 @@ pub use media::Picture;
 pub use merchant::{Merchant, MerchantMembership};
 pub use migration::MigrationStatus;
 pub use order::{Order, OrderPosition};
+pub use placed_order::{PlacedLine, PlacedOrder};
 pub use product::{Product, ProductPosition};
 pub use search::{CategoryFacet, Facets, OptionFacet, SearchPosition};
 pub use session::{OpenSession, Rotation};

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod auth;
+mod buying;
 mod catalogue;
 mod changes;
 mod invitations;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Router<App> {
 pub(crate) fn described() -> Routes {
     Routes::default()
         .merge(catalogue::routes())
+        .merge(buying::routes())
         .merge(orders::routes())
         .merge(auth::routes())
         .merge(tenants::routes())

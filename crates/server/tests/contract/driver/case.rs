@@ -13,6 +13,8 @@ pub(crate) struct Case {
     pub(crate) who: Who,
     /// What the path names but for the merchant: something of lagoon's, and the same of harbour's.
     pub(crate) path: Vec<(&'static str, String, String)>,
+    /// Beside what the driver sends by itself.
+    pub(crate) headers: Vec<(&'static str, String)>,
     /// A valid one of lagoon's.
     pub(crate) body: Option<Value>,
     /// Of an operation that cannot be asked without one.
@@ -59,6 +61,7 @@ impl Case {
             operation,
             who,
             path: Vec::new(),
+            headers: Vec::new(),
             body: None,
             query: "",
             file: None,
@@ -74,6 +77,11 @@ impl Case {
 
     pub(crate) fn sends(mut self, body: Value) -> Self {
         self.body = Some(body);
+        self
+    }
+
+    pub(crate) fn with(mut self, header: &'static str, value: impl ToString) -> Self {
+        self.headers.push((header, value.to_string()));
         self
     }
 

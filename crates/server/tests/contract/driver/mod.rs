@@ -99,7 +99,7 @@ impl Trial<'_> {
         let mut asking = Asking {
             method: method.clone(),
             path,
-            headers: Vec::new(),
+            headers: self.case.headers.clone(),
             body: self.case.body.as_ref().map(Value::to_string),
         };
         if asking.body.is_some() {

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod auth;
+mod buying;
 mod catalogue;
 mod changes;
 mod invitations;
@@ -21,6 +22,7 @@ pub(crate) async fn cases(scene: &Scene) -> Vec<Case> {
         api_keys::cases(),
         auth::cases(),
         catalogue::cases(scene).await,
+        buying::cases(scene).await,
         changes::cases(),
         invitations::cases(),
         migration::cases(),
