@@ -196,6 +196,10 @@ BEGIN
     END IF;
     DELETE FROM bastide.slug_before b WHERE b.slug = NEW.slug;
     IF TG_OP = 'UPDATE' AND OLD.slug <> NEW.slug THEN
+        -- Slugs are kept for ever, and there is one of each: nobody may rename their way through the dictionary.
+        IF (SELECT count(*) FROM bastide.slug_before b WHERE b.merchant = NEW.id) >= 10 THEN
+            RAISE check_violation USING MESSAGE = 'a merchant keeps ten slugs besides its own', CONSTRAINT = 'merchants_slugs_kept';
+        END IF;
         INSERT INTO bastide.slug_before (slug, merchant) VALUES (OLD.slug, NEW.id);
     END IF;
     RETURN NULL;
@@ -211,7 +215,7 @@ CREATE FUNCTION bastide.slug_after(wanted text) RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp
 AS $body$
-    SELECT m.slug::text FROM bastide.slug_before b JOIN public.merchants m ON m.id = b.merchant WHERE b.slug = wanted
+    SELECT m.slug::text FROM bastide.slug_before b JOIN public.merchants m ON m.id = b.merchant WHERE b.slug = wanted AND m.status = 'active'
 $body$;
 
 -- Of those that are asked for, the slugs that somebody has or had.
@@ -235,6 +239,7 @@ AS $body$
 $body$;
 
 GRANT INSERT (id, email, name, password_hash) ON public.users TO bastide_owner;
+CREATE INDEX users_lower_email_idx ON public.users (lower(email));
 GRANT SELECT (name) ON public.users TO bastide_owner;
 
 -- False: somebody has that address.
@@ -242,8 +247,12 @@ CREATE FUNCTION bastide.create_user(member uuid, email text, name text, password
     LANGUAGE sql VOLATILE SECURITY DEFINER PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $body$
+    -- Accounts of before may have capitals in their addresses. The lock: of two who come at once with the same, one sees the other.
+    SELECT pg_advisory_xact_lock(hashtextextended('bastide user ' || lower($2), 0));
     WITH made AS (
-        INSERT INTO public.users (id, email, name, password_hash) VALUES (member, $2, $3, $4) ON CONFLICT (email) DO NOTHING RETURNING 1
+        INSERT INTO public.users (id, email, name, password_hash)
+            SELECT member, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM public.users u WHERE lower(u.email) = lower($2))
+            ON CONFLICT (email) DO NOTHING RETURNING 1
     ) SELECT EXISTS (SELECT FROM made)
 $body$;
 
@@ -255,14 +264,14 @@ AS $body$
     SELECT u.email, u.name FROM public.users u WHERE u.id = member AND u.is_active
 $body$;
 
--- One merchant's team, by name; 500 at most.
-CREATE FUNCTION bastide.team_of(merchant uuid) RETURNS TABLE (user_id uuid, email text, name text, role text, active boolean)
+-- The team of the merchant that the context names, by name; 500 at most.
+CREATE FUNCTION bastide.team_of() RETURNS TABLE (user_id uuid, email text, name text, role text, active boolean)
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED ROWS 10
     SET search_path = pg_catalog, pg_temp
 AS $body$
     SELECT u.id, u.email, u.name, t.role::text, coalesce(u.is_active, false)
     FROM public.team_members t JOIN public.users u ON u.id = t.user_id
-    WHERE t.merchant_id = merchant ORDER BY u.name, u.id LIMIT 500
+    WHERE t.merchant_id = (SELECT bastide.current_tenant()::uuid) ORDER BY u.name, u.id LIMIT 500
 $body$;
 
 CREATE TABLE public.invitations (
@@ -323,7 +332,7 @@ BEGIN
         'issue_session(uuid, uuid, uuid, text, integer, text, text)', 'rotate_session(text, text, integer)',
         'revoke_session(uuid, uuid, text)', 'revoke_by_token(text)', 'sessions_of(uuid)',
         'count_attempt(text, integer, integer)', 'forget_attempts(text)', 'slug_after(text)', 'slugs_taken(jsonb)',
-        'create_merchant(text, text, text)', 'create_user(uuid, text, text, text)', 'user_by_id(uuid)', 'team_of(uuid)', 'merchant_of_invitation(text)', 'api_key(text)']
+        'create_merchant(text, text, text)', 'create_user(uuid, text, text, text)', 'user_by_id(uuid)', 'team_of()', 'merchant_of_invitation(text)', 'api_key(text)']
     LOOP
         EXECUTE 'ALTER FUNCTION bastide.' || made || ' OWNER TO bastide_owner';
         EXECUTE 'REVOKE ALL ON FUNCTION bastide.' || made || ' FROM PUBLIC';

@@ -11,10 +11,10 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use bastide_commerce::{
-    queries::{api_keys, audit, merchants, tenants, users},
+    queries::{api_keys, audit, merchants, team, tenants, users},
     rows::{CrossingKind, KeyAccess, Merchant},
 };
-use bastide_tenancy::TenantId;
+use bastide_tenancy::{TenantId, TenantTx};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -107,6 +107,23 @@ impl<P> Team<P> {
     /// The role of a person, for acts that a key cannot be given.
     pub(crate) fn role(&self) -> Result<Role, Problem> {
         self.role.ok_or_else(|| Problem::of(Code::Forbidden))
+    }
+
+    /// The role, asked again in the transaction that goes by it, where it then stays what it is: a request may be held open for longer than
+    /// somebody is in the team.
+    pub(crate) async fn still(&self, tx: &mut TenantTx) -> Result<Role, Problem> {
+        let now = team::role(tx, self.user).await?;
+        self.unchanged(now.as_deref())
+    }
+
+    /// The role, when it is by now what it was when the request came.
+    pub(crate) fn unchanged(&self, now: Option<&str>) -> Result<Role, Problem> {
+        let before = self.role()?;
+        match now.and_then(Role::named) {
+            Some(now) if now == before => Ok(now),
+            Some(_) => Err(Problem::of(Code::Forbidden)),
+            None => Err(Problem::not_found()),
+        }
     }
 
     /// For the record of what a team changed. `action` begins with the entity: `product.update`.

@@ -157,6 +157,11 @@ impl From<bastide_commerce::Error> for Problem {
                 tracing::error!(%error, "no database");
                 Self::of(Code::DatabaseUnavailable)
             }
+            // Two writers wanted the same rows in another order each; the one that was let go may come again.
+            bastide_commerce::Error::Door(Door::Database(said)) if said.code == "40P01" => {
+                tracing::warn!(%error, "two requests waited for each other");
+                Self::of(Code::Busy)
+            }
             _ => {
                 tracing::error!(%error, "a query failed");
                 Self::of(Code::Internal)

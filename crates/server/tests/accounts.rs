@@ -149,6 +149,12 @@ async fn a_slug_that_was_given_up_leads_on_and_is_nobody_elses() {
     assert_eq!(site.get("/shop/lagoon", &[]).await.status, StatusCode::OK);
     assert_eq!(site.get("/shop/laguna", &[]).await.header("location"), "/shop/lagoon");
     assert_eq!(rename("harbour", "mine").await.problem(404), "not_found");
+    let slugs: Vec<String> =
+        std::iter::once("lagoon".to_owned()).chain((0..10).map(|at| format!("lagoon-{at}"))).collect();
+    for pair in slugs.windows(2).take(9) {
+        assert_eq!(rename(&pair[0], &pair[1]).await.status, StatusCode::OK, "{pair:?}");
+    }
+    assert_eq!(rename("lagoon-8", "lagoon-9").await.problem(409), "limit_reached", "ten are kept");
     let admin = site
         .post("/api/v1/admin/harbour/rename", &json!({ "slug": "mine" }), &[("authorization", &ben)])
         .await;
@@ -259,6 +265,49 @@ async fn nobody_reaches_above_their_role_and_a_merchant_keeps_an_owner() {
     let (one, other) = tokio::join!(remove(&ada, VIEWER_ID), remove(&viewer, ADA_ID));
     let owners = "SELECT count(*) FROM public.team_members t JOIN public.merchants m ON m.id = t.merchant_id WHERE m.slug = 'lagoon' AND t.role = 'owner'";
     assert_eq!(site.database.query_one_text(owners).await, "1", "{one:?} {other:?}");
+}
+
+#[tokio::test]
+async fn whoever_is_let_go_leaves_no_key_and_no_way_back() {
+    let site = Site::open().await;
+    let (ada, viewer) = (site.bearer(ADA).await, site.bearer(VIEWER).await);
+    let set = async |role: &str| {
+        let path = format!("{TEAM}/{VIEWER_ID}");
+        let set = site.write(Method::PUT, &path, &json!({ "role": role }), &[("authorization", &ada)]).await;
+        assert_eq!(set.status, StatusCode::NO_CONTENT, "{}", set.text);
+    };
+    let made = async || {
+        let as_viewer = [("authorization", viewer.as_str())];
+        let key = json!({ "name": "Mine", "kind": "secret", "scopes": ["catalogue:read"] });
+        let key = site.post(KEYS, &key, &as_viewer).await.json()["key"].as_str().unwrap().to_owned();
+        let invited = json!({ "email": "mine@second.test", "role": "admin" });
+        let token = site.post(INVITATIONS, &invited, &as_viewer).await.json()["token"].clone();
+        (format!("Bearer {key}"), token)
+    };
+    let products = "/api/v1/admin/lagoon/products";
+    let closed = async |(key, token): (String, Value)| {
+        assert_eq!(site.get(products, &[("authorization", &key)]).await.problem(401), "invalid_token");
+        let account = json!({ "name": "Mine", "password": "correct horse battery staple" });
+        let accept = json!({ "token": token, "account": account });
+        let answer = site.post("/api/v1/auth/merchant/invitations/accept", &accept, &[]).await;
+        assert!(answer.status.is_client_error(), "{}", answer.text);
+    };
+    set("admin").await;
+    let (key, token) = made().await;
+    assert_eq!(site.get(products, &[("authorization", &key)]).await.status, StatusCode::OK);
+    set("owner").await;
+    assert_eq!(
+        site.get(products, &[("authorization", &key)]).await.status,
+        StatusCode::OK,
+        "more is no less"
+    );
+    set("staff").await;
+    closed((key, token)).await;
+    set("admin").await;
+    let made = made().await;
+    let gone = site.ask(Method::DELETE, &format!("{TEAM}/{VIEWER_ID}"), &[("authorization", &ada)]).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    closed(made).await;
 }
 
 #[tokio::test]

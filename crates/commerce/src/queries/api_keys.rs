@@ -23,11 +23,11 @@ pub async fn by_hash(pool: &TenantPool, hash: &str) -> Result<Option<KeyAccess>,
 
 pub(super) const ALL: Query = Query::new(
     "SELECT id, name, kind, prefix, scopes, created_by, created_at, expires_at, revoked_at FROM public.api_keys \
-     ORDER BY created_at DESC, id LIMIT 200",
+     ORDER BY revoked_at IS NOT NULL, created_at DESC, id LIMIT 200",
     &[],
 );
 
-/// The newest first, revoked ones too; 200 at most.
+/// The newest first, revoked ones after them; 200 at most.
 ///
 /// # Errors
 /// When the database gives no answer.
@@ -74,6 +74,19 @@ pub async fn make(tx: &mut TenantTx, new: &NewKey<'_>) -> Result<ApiKey, Error> 
         )
         .await?;
     rows.first().ok_or(Error::Column { entity: "API key", column: "id" }).and_then(ApiKey::try_from)
+}
+
+pub(super) const REVOKE_OF: Query = Query::new(
+    "UPDATE public.api_keys SET revoked_at = pg_catalog.now() WHERE created_by = $1 AND revoked_at IS NULL",
+    &[Kind::Uuid],
+);
+
+/// All that somebody made: they have seen them.
+///
+/// # Errors
+/// When the database gives no answer.
+pub async fn revoke_of(tx: &mut TenantTx, user: Uuid) -> Result<u64, Error> {
+    Ok(tx.execute(&REVOKE_OF, &[&user]).await?)
 }
 
 pub(super) const REVOKE: Query = Query::new(

@@ -76,6 +76,17 @@ pub async fn take(tx: &mut TenantTx, token_hash: &str, user: Uuid) -> Result<Opt
     tx.query(&TAKE, &[&token_hash, &user]).await?.first().map(Invitation::try_from).transpose()
 }
 
+pub(super) const WITHDRAW_OF: Query =
+    Query::new("DELETE FROM public.invitations WHERE invited_by = $1 AND accepted_at IS NULL", &[Kind::Uuid]);
+
+/// All of somebody's that nobody has accepted yet.
+///
+/// # Errors
+/// When the database gives no answer.
+pub async fn withdraw_of(tx: &mut TenantTx, user: Uuid) -> Result<u64, Error> {
+    Ok(tx.execute(&WITHDRAW_OF, &[&user]).await?)
+}
+
 pub(super) const WITHDRAW: Query =
     Query::new("DELETE FROM public.invitations WHERE id = $1 AND accepted_at IS NULL", &[Kind::Uuid]);
 

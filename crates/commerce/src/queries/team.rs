@@ -1,42 +1,64 @@
 //! One merchant's team. Who is in it is read through a function, since users belong to no merchant; it is changed under row security.
 
-use bastide_tenancy::{Kind, Lookup, Query, Row, TenantPool, TenantTx};
+use bastide_tenancy::{Kind, Query, Row, TenantId, TenantPool, TenantTx};
 use uuid::Uuid;
 
 use crate::{Error, rows::TeamMember};
 
-pub(super) const OF_MERCHANT: Lookup =
-    Lookup::new("SELECT user_id, email, name, role, active FROM bastide.team_of($1)", &[Kind::Uuid]);
+pub(super) const OF_MERCHANT: Query =
+    Query::new("SELECT user_id, email, name, role, active FROM bastide.team_of()", &[]);
 
 /// By name.
 ///
 /// # Errors
 /// When the database gives no answer.
-pub async fn of_merchant(pool: &TenantPool, merchant: Uuid) -> Result<Vec<TeamMember>, Error> {
-    pool.lookup(&OF_MERCHANT, &[&merchant]).await?.iter().map(TeamMember::try_from).collect()
+pub async fn of_merchant(pool: &TenantPool, tenant: &TenantId) -> Result<Vec<TeamMember>, Error> {
+    pool.read(tenant, &OF_MERCHANT, &[]).await?.iter().map(TeamMember::try_from).collect()
 }
 
-pub(super) const LOCK: Query = Query::new(
-    "SELECT user_id, role FROM public.team_members WHERE role = 'owner' OR user_id = $1 ORDER BY id FOR UPDATE",
-    &[Kind::Uuid],
-);
+pub(super) const ROLE: Query =
+    Query::new("SELECT role FROM public.team_members WHERE user_id = $1 FOR SHARE", &[Kind::Uuid]);
 
-/// A member's role and how many other owners there are, with all of them locked: of two owners who let each other go, one stays.
+/// A member's role, which stays what it is until the transaction ends.
 ///
 /// # Errors
 /// When the database gives no answer.
-pub async fn lock(tx: &mut TenantTx, user: Uuid) -> Result<Option<(String, usize)>, Error> {
-    let rows = tx.query(&LOCK, &[&user]).await?;
-    let (mut own, mut others) = (None, 0);
-    for row in &rows {
-        let role: String = column(row, "role")?;
-        if column::<Uuid>(row, "user_id")? == user {
-            own = Some(role);
-        } else {
-            others += 1;
+pub async fn role(tx: &mut TenantTx, user: Uuid) -> Result<Option<String>, Error> {
+    tx.query(&ROLE, &[&user]).await?.first().map(|row| column(row, "role")).transpose()
+}
+
+pub(super) const LOCK: Query = Query::new(
+    "SELECT user_id, role FROM public.team_members WHERE role = 'owner' OR user_id IN ($1, $2) ORDER BY id FOR UPDATE",
+    &[Kind::Uuid, Kind::Uuid],
+);
+
+/// Roles as they are, and stay until the transaction ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locked {
+    /// Of who asks; none when they are out by now.
+    pub own: Option<String>,
+    pub member: Option<String>,
+    /// Besides the member.
+    pub other_owners: usize,
+}
+
+/// Who asks, a member, and all owners, in one order for everybody: of two owners who let each other go, one stays.
+///
+/// # Errors
+/// When the database gives no answer.
+pub async fn lock(tx: &mut TenantTx, own: Uuid, member: Uuid) -> Result<Locked, Error> {
+    let mut locked = Locked { own: None, member: None, other_owners: 0 };
+    for row in &tx.query(&LOCK, &[&own, &member]).await? {
+        let (user, role): (Uuid, String) = (column(row, "user_id")?, column(row, "role")?);
+        locked.other_owners += usize::from(user != member && role == "owner");
+        if user == own {
+            locked.own = Some(role.clone());
+        }
+        if user == member {
+            locked.member = Some(role);
         }
     }
-    Ok(own.map(|role| (role, others)))
+    Ok(locked)
 }
 
 pub(super) const ADD: Query = Query::new(

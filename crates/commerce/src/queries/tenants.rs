@@ -44,6 +44,8 @@ pub struct NewMerchant<'a> {
 pub enum NotMade {
     #[error("the slug is or was another merchant's")]
     SlugTaken,
+    #[error("the merchant keeps as many former slugs as it may")]
+    SlugsKept,
     #[error("there is no such currency")]
     UnknownCurrency,
     #[error(transparent)]
@@ -86,6 +88,9 @@ pub(super) const RENAME: Query = Query::new(
 pub async fn rename(tx: &mut TenantTx, slug: &str) -> Result<(), NotMade> {
     tx.execute(&RENAME, &[&slug]).await.map(|_| ()).map_err(|error| match &error {
         Door::Database(said) if said.code == "23505" => NotMade::SlugTaken,
+        Door::Database(said) if said.constraint.as_deref() == Some("merchants_slugs_kept") => {
+            NotMade::SlugsKept
+        }
         _ => NotMade::Failed(error.into()),
     })
 }

@@ -285,8 +285,15 @@ async fn batches_touch_every_row_once_though_the_server_dies_with_commits_that_h
     }
     scene.journalled("touch", &touch(), &Script::nothing()).await;
     let mut server = scene.server.take().unwrap();
+    let events = scene.events.clone();
+    let batches = move || {
+        let progress = |event: &&Event| matches!(event, Event::Progress { .. });
+        events.lock().unwrap().iter().filter(progress).count()
+    };
     let dying = tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        while batches() < 3 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         server.crash();
         server.restart().await;
         server

@@ -36,6 +36,18 @@ pub enum Treatment {
     Closed,
 }
 
+impl Treatment {
+    /// What the application's login holds on such a table, and no more.
+    fn gives(&self) -> &'static [&'static str] {
+        match self {
+            Self::Root(_) => &["SELECT", "UPDATE"],
+            Self::Scoped { .. } => &access::ROW_PRIVILEGES,
+            Self::Shared => &["SELECT"],
+            Self::Closed => &[],
+        }
+    }
+}
+
 /// What is to be isolated, and what already is.
 #[derive(Clone, Debug)]
 pub struct Isolation<'a> {
@@ -162,13 +174,9 @@ impl Work<'_> {
 
     fn grants(&mut self) {
         for (name, treatment) in self.wanted.tables {
-            match treatment {
-                Treatment::Root(_) => self.grant(GrantObject::Table(name.clone()), &["SELECT", "UPDATE"]),
-                Treatment::Scoped { .. } => {
-                    self.grant(GrantObject::Table(name.clone()), &access::ROW_PRIVILEGES);
-                }
-                Treatment::Shared => self.grant(GrantObject::Table(name.clone()), &["SELECT"]),
-                Treatment::Closed => {}
+            let privileges = treatment.gives();
+            if !privileges.is_empty() {
+                self.grant(GrantObject::Table(name.clone()), privileges);
             }
         }
         let feeds = |table: &QualifiedName| {

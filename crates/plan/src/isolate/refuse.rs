@@ -6,7 +6,7 @@ use bastide_catalog::{Action, Catalog, Column, ForeignKey, Key, KeyKind, Table, 
 use bastide_sql::{Ident, QualifiedName};
 
 use super::{Isolation, Treatment};
-use crate::phases::tables_read;
+use crate::{access, phases::tables_read};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -59,6 +59,10 @@ pub enum CannotIsolate {
         "{to} holds {privilege} on materialised view {view}, whose copies no policy filters: leave its grants to `isolate`"
     )]
     OpenCopies { view: QualifiedName, to: String, privilege: String },
+    #[error(
+        "{to} holds {privilege} on {table}, which `isolate` does not give: by up.sql, or by ALTER DEFAULT PRIVILEGES of before; revoke it there"
+    )]
+    Open { table: QualifiedName, to: String, privilege: String },
 }
 
 pub(super) fn table<'a>(catalog: &'a Catalog, name: &QualifiedName) -> Result<&'a Table, CannotIsolate> {
@@ -107,7 +111,9 @@ pub(super) fn check(
 ) -> Result<(), CannotIsolate> {
     let tables = catalog.tables.values().filter(|table| wanted.made.contains(&table.name));
     for table in tables {
-        match spoken_of(catalog, wanted, table)? {
+        let treatment = spoken_of(catalog, wanted, table)?;
+        no_more_open(wanted, table, treatment)?;
+        match treatment {
             Treatment::Root(_) => no_policy(table)?,
             Treatment::Scoped { column, legacy_keys } => {
                 no_policy(table)?;
@@ -139,6 +145,22 @@ pub(super) fn check(
         .values()
         .filter(|view| wanted.made.contains(&view.name))
         .try_for_each(|view| self::view(catalog, wanted, scoped, view))
+}
+
+/// Row security filters neither TRUNCATE nor a table that has none; what PUBLIC holds every login does.
+fn no_more_open(wanted: &Isolation<'_>, table: &Table, treatment: &Treatment) -> Result<(), CannotIsolate> {
+    let columns = table.columns.iter().filter_map(|column| column.acl.as_ref());
+    let held = access::of_app(table.acl.iter().chain(columns), wanted.app_role);
+    let given =
+        |(to, kind): &(Option<Ident>, String)| to.is_some() && treatment.gives().contains(&kind.as_str());
+    match held.into_iter().find(|held| !given(held)) {
+        None => Ok(()),
+        Some((to, privilege)) => Err(CannotIsolate::Open {
+            table: table.name.clone(),
+            to: to.map_or_else(|| "PUBLIC".to_owned(), |to| to.to_string()),
+            privilege,
+        }),
+    }
 }
 
 /// A partition is spoken of by the table it is a partition of.

@@ -127,6 +127,23 @@ async fn what_cannot_be_kept_apart_is_refused_by_name() {
             "CREATE TABLE public.notes (shop_id int, order_id bigint, FOREIGN KEY (shop_id, order_id) REFERENCES public.orders)",
             vec![(name("public.notes"), Treatment::Shared)],
         ),
+        (
+            "CREATE TABLE public.notes (id int); GRANT SELECT ON public.notes TO bastide_app",
+            vec![(name("public.notes"), Treatment::Closed)],
+        ),
+        (
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO PUBLIC;
+             CREATE TABLE public.notes (shop_id int NOT NULL REFERENCES public.shops)",
+            notes(),
+        ),
+        (
+            "CREATE TABLE public.notes (id int); GRANT SELECT, TRUNCATE ON public.notes TO bastide_app",
+            vec![(name("public.notes"), Treatment::Shared)],
+        ),
+        (
+            "CREATE TABLE public.notes (id int); GRANT INSERT (id) ON public.notes TO bastide_app",
+            vec![(name("public.notes"), Treatment::Shared)],
+        ),
         ("CREATE VIEW public.recent AS SELECT * FROM public.orders", vec![]),
         (
             "CREATE MATERIALIZED VIEW public.totals AS SELECT shop_id, count(*) FROM public.orders GROUP BY 1;

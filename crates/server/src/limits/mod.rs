@@ -81,15 +81,17 @@ impl Limiter {
         }
     }
 
-    /// Takes one from each bucket that applies, as long as there is one.
+    /// Takes one from each bucket that applies. The merchant's is left alone by whoever has nothing left in their own: one who is refused
+    /// must not use up what others have.
     fn take(&self, caller: Caller, address: Option<Caller>, merchant: Option<String>) -> Vec<Left> {
-        let mut taken = Vec::new();
-        let buckets = [
+        let own = [
             self.caller.as_ref().map(|buckets| buckets.take(caller)),
             self.sign_in.as_ref().zip(address).map(|(buckets, address)| buckets.take(address)),
-            self.merchant.as_ref().zip(merchant).map(|(buckets, merchant)| buckets.take(merchant)),
         ];
-        taken.extend(buckets.into_iter().flatten());
+        let mut taken: Vec<Left> = own.into_iter().flatten().collect();
+        if taken.iter().all(|left| left.wait.is_none()) {
+            taken.extend(self.merchant.as_ref().zip(merchant).map(|(buckets, name)| buckets.take(name)));
+        }
         taken
     }
 }

@@ -191,6 +191,10 @@ async fn create(
         expires_at: sent.expires_in_days.map(|days| OffsetDateTime::now_utc() + Duration::days(days)),
     };
     let mut tx = app.pool().begin(&team.tenant).await?;
+    if let Err(problem) = team.still(&mut tx).await {
+        tx.rollback().await?;
+        return Err(problem);
+    }
     let api_key = api_keys::make(&mut tx, &new).await?;
     audit::record(
         &mut tx,

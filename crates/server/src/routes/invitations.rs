@@ -160,6 +160,10 @@ async fn invite(
         lifetime: LIFETIME,
     };
     let mut tx = app.pool().begin(&team.tenant).await?;
+    if let Err(problem) = team.still(&mut tx).await {
+        tx.rollback().await?;
+        return Err(problem);
+    }
     let invitation = invitations::make(&mut tx, &new).await?;
     audit::record(&mut tx, &team.did(&asked, "invitation.create", new.id, &["email", "role"])).await?;
     tx.commit().await?;

@@ -8,7 +8,7 @@ use axum::{
 };
 use bastide_commerce::{
     Example,
-    queries::{audit, team},
+    queries::{api_keys, audit, invitations, team},
     rows::TeamMember,
 };
 use bastide_tenancy::TenantTx;
@@ -39,12 +39,12 @@ pub(super) fn routes() -> Routes {
                 "Give somebody of the team another role",
                 set,
             )
-            .answers_empty(StatusCode::NO_CONTENT, "It is theirs from their next request on.")
+            .answers_empty(StatusCode::NO_CONTENT, "It is theirs from their next request on. Whose role is less than before loses the API keys and open invitations they made.")
             .refuses(&[Code::LastOwner]),
         )
         .with(
             delete("/api/v1/admin/{merchant}/team/{user}", "remove_member", "Let somebody go", remove)
-                .answers_empty(StatusCode::NO_CONTENT, "They are out, from their next request on.")
+                .answers_empty(StatusCode::NO_CONTENT, "They are out, from their next request on; API keys and open invitations that they made are no more.")
                 .refuses(&[Code::LastOwner]),
         )
 }
@@ -68,7 +68,7 @@ impl Example for Members {
 }
 
 async fn list(State(app): State<App>, team: Team<ReadTeam>) -> Result<Json<Members>, Problem> {
-    Ok(Json(Members { data: team::of_merchant(app.pool(), team.merchant.id).await? }))
+    Ok(Json(Members { data: team::of_merchant(app.pool(), &team.tenant).await? }))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -101,14 +101,17 @@ async fn set(
     Body(sent): Body<NewRole>,
 ) -> Result<Response, Problem> {
     let mut tx = app.pool().begin(&team.tenant).await?;
-    match allowed(&mut tx, team.role()?, at.user, Some(sent.role)).await {
-        Ok(()) => {}
+    let before = match allowed(&mut tx, &team, at.user, Some(sent.role)).await {
+        Ok(before) => before,
         Err(problem) => {
             tx.rollback().await?;
             return Err(problem);
         }
-    }
+    };
     team::set_role(&mut tx, at.user, sent.role.name()).await?;
+    if !sent.role.reaches(before) {
+        take_back(&mut tx, at.user).await?;
+    }
     audit::record(&mut tx, &team.did(&asked, "team.set_role", at.user, &["role"])).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -121,28 +124,40 @@ async fn remove(
     At(at): At<MemberPath>,
 ) -> Result<Response, Problem> {
     let mut tx = app.pool().begin(&team.tenant).await?;
-    match allowed(&mut tx, team.role()?, at.user, None).await {
-        Ok(()) => {}
-        Err(problem) => {
-            tx.rollback().await?;
-            return Err(problem);
-        }
+    if let Err(problem) = allowed(&mut tx, &team, at.user, None).await {
+        tx.rollback().await?;
+        return Err(problem);
     }
     team::remove(&mut tx, at.user).await?;
+    take_back(&mut tx, at.user).await?;
     audit::record(&mut tx, &team.did(&asked, "team.remove", at.user, &[])).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Nobody reaches above their own role, and a merchant keeps an owner.
-async fn allowed(tx: &mut TenantTx, own: Role, user: Uuid, new: Option<Role>) -> Result<(), Problem> {
-    let (role, other_owners) = team::lock(tx, user).await?.ok_or_else(Problem::not_found)?;
+/// What somebody made who knows it: keys that open on without them, invitations that lead back in.
+async fn take_back(tx: &mut TenantTx, user: Uuid) -> Result<(), Problem> {
+    api_keys::revoke_of(tx, user).await?;
+    invitations::withdraw_of(tx, user).await?;
+    Ok(())
+}
+
+/// The role that somebody had. Nobody reaches above their own, and a merchant keeps an owner.
+async fn allowed(
+    tx: &mut TenantTx,
+    team: &Team<WriteTeam>,
+    user: Uuid,
+    new: Option<Role>,
+) -> Result<Role, Problem> {
+    let locked = team::lock(tx, team.user, user).await?;
+    let own = team.unchanged(locked.own.as_deref())?;
+    let role = locked.member.ok_or_else(Problem::not_found)?;
     let before = Role::named(&role).unwrap_or(Role::Owner);
     if !own.reaches(before) || new.is_some_and(|new| !own.reaches(new)) {
         return Err(Problem::new(Code::Forbidden, "That role is above your own."));
     }
-    if before == Role::Owner && new != Some(Role::Owner) && other_owners == 0 {
+    if before == Role::Owner && new != Some(Role::Owner) && locked.other_owners == 0 {
         return Err(Problem::of(Code::LastOwner));
     }
-    Ok(())
+    Ok(before)
 }

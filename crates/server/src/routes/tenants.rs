@@ -54,12 +54,15 @@ pub(super) fn routes() -> Routes {
             "Whether a slug can be had, and what else could be",
             check,
         ))
-        .with(post(
-            "/api/v1/admin/{merchant}/rename",
-            "update_slug",
-            "Give the merchant another slug; the one before leads to it",
-            rename,
-        ))
+        .with(
+            post(
+                "/api/v1/admin/{merchant}/rename",
+                "update_slug",
+                "Give the merchant another slug; the one before leads to it, of ten at most",
+                rename,
+            )
+            .refuses(&[Code::LimitReached]),
+        )
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -255,6 +258,7 @@ fn not_made(error: NotMade) -> Problem {
     let (pointer, code, message) = match error {
         NotMade::SlugTaken => ("/slug", FieldCode::Taken, "is another merchant's, or was"),
         NotMade::UnknownCurrency => ("/currency", FieldCode::UnknownValue, "is no currency of this platform"),
+        NotMade::SlugsKept => return Problem::of(Code::LimitReached),
         NotMade::Failed(error) => return error.into(),
     };
     Problem::fields(vec![FieldError::new(Place::Body, pointer, code, message)])
@@ -351,6 +355,10 @@ async fn rename(
     Body(sent): Body<NewSlug>,
 ) -> Result<Json<NewSlugGiven>, Problem> {
     let mut tx = app.pool().begin(&team.tenant).await?;
+    if let Err(problem) = team.still(&mut tx).await {
+        tx.rollback().await?;
+        return Err(problem);
+    }
     if let Err(error) = tenants::rename(&mut tx, &sent.slug).await {
         tx.rollback().await?;
         return Err(not_made(error));
