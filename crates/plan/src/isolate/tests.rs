@@ -169,6 +169,10 @@ async fn what_cannot_be_kept_apart_is_refused_by_name() {
     public.notes has the policy open; leave policies and row security to `isolate`
     public.notes inherits from public.orders, whose rows it would show without that table's policy: make it a partition, or a table of its own
     public.notes is read by everybody and its foreign key notes_shop_id_order_id_fkey references public.orders, which is scoped: scope it, too, or close it
+    bastide_app holds SELECT on public.notes, which `isolate` does not give: by up.sql, or by ALTER DEFAULT PRIVILEGES of before; revoke it there
+    PUBLIC holds DELETE on public.notes, which `isolate` does not give: by up.sql, or by ALTER DEFAULT PRIVILEGES of before; revoke it there
+    bastide_app holds TRUNCATE on public.notes, which `isolate` does not give: by up.sql, or by ALTER DEFAULT PRIVILEGES of before; revoke it there
+    bastide_app holds INSERT on public.notes, which `isolate` does not give: by up.sql, or by ALTER DEFAULT PRIVILEGES of before; revoke it there
     view public.recent reads with its owner's rights: create it WITH (security_invoker = true)
     bastide_app holds SELECT on materialised view public.totals, whose copies no policy filters: leave its grants to `isolate`
     ");
