@@ -144,16 +144,19 @@ async fn set_line(
     Body(sent): Body<Quantity>,
 ) -> Result<Json<Cart>, Problem> {
     let key = CartPath::of(at.cart).key(token);
+    let currency = &shop.merchant.currency;
     let mut tx = app.pool().begin(&shop.tenant).await?;
-    let cart = changeable(&mut tx, &key, &shop.merchant.currency).await?;
-    let is_new = cart.lines.iter().all(|line| line.variant_id != at.variant);
-    if is_new && cart.lines.len() >= carts::MOST {
-        return Err(Problem::of(Code::LimitReached));
-    }
-    if !carts::set_line(&mut tx, key.id, at.variant, sent.quantity).await? {
-        return Err(Problem::not_found());
-    }
-    changed(tx, &key, &shop.merchant.currency).await
+    let set = async {
+        let cart = changeable(&mut tx, &key, currency).await?;
+        let is_new = cart.lines.iter().all(|line| line.variant_id != at.variant);
+        if is_new && cart.lines.len() >= carts::MOST {
+            return Err(Problem::of(Code::LimitReached));
+        }
+        let set = carts::set_line(&mut tx, key.id, at.variant, sent.quantity).await?;
+        set.then_some(()).ok_or_else(Problem::not_found)
+    };
+    let set = set.await;
+    changed(tx, set, &key, currency).await
 }
 
 async fn remove_line(
@@ -163,12 +166,15 @@ async fn remove_line(
     token: CartToken,
 ) -> Result<Json<Cart>, Problem> {
     let key = CartPath::of(at.cart).key(token);
+    let currency = &shop.merchant.currency;
     let mut tx = app.pool().begin(&shop.tenant).await?;
-    changeable(&mut tx, &key, &shop.merchant.currency).await?;
-    if !carts::remove_line(&mut tx, key.id, at.variant).await? {
-        return Err(Problem::not_found());
-    }
-    changed(tx, &key, &shop.merchant.currency).await
+    let removed = async {
+        changeable(&mut tx, &key, currency).await?;
+        let removed = carts::remove_line(&mut tx, key.id, at.variant).await?;
+        removed.then_some(()).ok_or_else(Problem::not_found)
+    };
+    let removed = removed.await;
+    changed(tx, removed, &key, currency).await
 }
 
 async fn order(
@@ -190,7 +196,18 @@ async fn changeable(tx: &mut TenantTx, key: &CartKey, currency: &str) -> Result<
     if cart.ordered { Err(Problem::of(Code::CartOrdered)) } else { Ok(cart) }
 }
 
-async fn changed(mut tx: TenantTx, key: &CartKey, currency: &str) -> Result<Json<Cart>, Problem> {
+/// The cart as it is by now. A refusal is rolled back: a transaction that is only dropped costs its connection, and whoever guesses at carts
+/// could so have all of them closed.
+async fn changed(
+    mut tx: TenantTx,
+    outcome: Result<(), Problem>,
+    key: &CartKey,
+    currency: &str,
+) -> Result<Json<Cart>, Problem> {
+    if let Err(problem) = outcome {
+        tx.rollback().await?;
+        return Err(problem);
+    }
     let cart = carts::get_in(&mut tx, key, currency).await?.ok_or_else(Problem::not_found)?;
     tx.commit().await?;
     Ok(Json(cart))
